@@ -1,0 +1,1 @@
+"""segdesk: draft, correct, vote on, merge and score segmentations."""

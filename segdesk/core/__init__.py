@@ -1,0 +1,1 @@
+"""Geometry, volumes, labels and the small Qt-free tools everything stands on."""

@@ -1,0 +1,1 @@
+"""Edits as data: deltas, undo history, and the tools that make them."""

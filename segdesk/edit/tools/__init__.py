@@ -1,0 +1,1 @@
+"""Editing tools; each turns pointer positions into regions to paint."""

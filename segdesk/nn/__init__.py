@@ -1,0 +1,1 @@
+"""Networks, training and inference; the only package that imports torch."""

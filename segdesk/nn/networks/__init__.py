@@ -1,0 +1,1 @@
+"""Allow-listed network architectures."""

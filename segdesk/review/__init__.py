@@ -1,0 +1,1 @@
+"""Votes, agreement and consensus of several readers."""

@@ -1,0 +1,1 @@
+"""The project on disk: cases, readers, masks, votes, models, jobs."""

@@ -1,0 +1,1 @@
+"""What the screen means, without widgets or Qt."""

@@ -1,0 +1,1 @@
+"""The five workspaces of the window."""

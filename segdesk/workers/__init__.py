@@ -1,0 +1,1 @@
+"""Child processes for inference and training, seen from the parent; no torch."""

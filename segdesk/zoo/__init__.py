@@ -1,0 +1,1 @@
+"""Model folders: what a model is, without torch."""
