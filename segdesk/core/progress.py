@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: the user's wish
+class Cancelled(Exception):
     """Raised by a `Progress` when the user cancelled; work lets it pass through."""
 
 
