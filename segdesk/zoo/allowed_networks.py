@@ -1,0 +1,18 @@
+"""The networks a model folder may name; `segdesk.nn.networks` builds exactly these."""
+
+from __future__ import annotations
+
+ALLOWED_NETWORKS: frozenset[str] = frozenset(
+    {
+        "residual_unet",
+        "unet",
+        "basic_unet",
+        "dyn_unet",
+        "segresnet",
+        "flexible_unet",
+        "classic_unet",
+        "fcn",
+        "deeplabv3plus",
+    }
+)
+"""A folder that names anything else is refused before a single weight is read."""
