@@ -1,0 +1,1 @@
+"""Reports on one page: what was done, in words, tables and pictures."""
