@@ -32,6 +32,11 @@ def user_models() -> Path:
     return Path(_DIRS.user_data_dir) / "models"
 
 
+def user_projects() -> Path:
+    """Return the folder of the projects that segdesk makes on its own (it may not exist yet)."""
+    return Path(_DIRS.user_data_dir) / "projects"
+
+
 def user_settings_file() -> Path:
     """Return the file that holds the user's settings (it may not exist yet)."""
     return Path(_DIRS.user_config_dir) / "settings.json"

@@ -1,0 +1,26 @@
+"""The program without a window."""
+
+from segdesk.session.drafts import Candidate, Drafts
+from segdesk.session.panel import Panel, Read
+from segdesk.session.saving import SaveOutcome
+from segdesk.session.scores import ScoreEntry, Scores, ScoreSheet
+from segdesk.session.session import Session
+from segdesk.session.settings import SessionSettings
+from segdesk.session.state import OpenCase
+from segdesk.session.teaching import Budget, Teaching
+
+__all__ = [
+    "Budget",
+    "Candidate",
+    "Drafts",
+    "OpenCase",
+    "Panel",
+    "Read",
+    "SaveOutcome",
+    "ScoreEntry",
+    "ScoreSheet",
+    "Scores",
+    "Session",
+    "SessionSettings",
+    "Teaching",
+]

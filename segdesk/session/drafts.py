@@ -1,0 +1,186 @@
+"""Model drafts: predict, look, accept or reject."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from segdesk.core.box import Box
+from segdesk.core.events import Change, Property
+from segdesk.core.labels import LabelArray, LabelMap
+from segdesk.core.prediction import PredictOptions, Predictor
+from segdesk.core.progress import Lane, Progress, Task
+from segdesk.core.provenance import Origin, OriginKind, Scalar
+from segdesk.edit.delta import LabelDelta
+from segdesk.edit.editor import Editor
+from segdesk.errors import UsageError, WorkerError
+from segdesk.session.lineage import Lineage
+from segdesk.session.roi import roi_text
+from segdesk.session.state import OpenCase, SessionState
+from segdesk.store.records import MaskRecord, MaskRole
+from segdesk.zoo.catalogue import find_model
+from segdesk.zoo.model_folder import ModelFolder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A model's proposal for the open case, stored with its origin, not yet accepted.
+
+    Parameters
+    ----------
+    case_id : str
+        The case it belongs to.
+    model : str
+        Name of the model.
+    record : MaskRecord
+        The stored mask.
+    labels : LabelMap
+        The proposal, on the case's grid.
+    roi : Box
+        What was predicted; outside of it the proposal says nothing.
+    manifest : mapping
+        The run manifest of CONTRACT.
+    """
+
+    case_id: str
+    model: str
+    record: MaskRecord
+    labels: LabelMap
+    roi: Box
+    manifest: Mapping[str, Any]
+
+
+class Drafts:
+    """Predictions for the open case.
+
+    Attributes
+    ----------
+    candidate : Property of Candidate or None
+        What the model proposes now; None when there is nothing to accept.
+    """
+
+    def __init__(self, state: SessionState, editor: Editor, lineage: Lineage, predictor: Predictor | None) -> None:
+        self._state = state
+        self._editor = editor
+        self._lineage = lineage
+        self._predictor = predictor
+        self.candidate: Property[Candidate | None] = Property(None)
+
+    @property
+    def is_available(self) -> bool:
+        """Whether anything can run models here."""
+        return self._predictor is not None
+
+    def predict(self, model: str | Path, *, roi: Box | None = None, device: str = "auto") -> Task[Candidate]:
+        """Return the task that drafts the open case.
+
+        Parameters
+        ----------
+        model : str or Path
+            Name of a known model, or a model folder.
+        roi : Box, optional
+            Predict only here; recorded with the mask.
+        device : str
+            "auto", "cpu", "cuda" or "cuda:N".
+
+        Raises
+        ------
+        UsageError
+            If no case is open or the roi misses it.
+        WorkerError
+            If the session has nothing that runs models.
+        """
+        case, project = self._state.require_case(), self._state.require_project()
+        predictor = self._predictor
+        if predictor is None:
+            raise WorkerError("This session cannot run models; start it with a predictor.")
+        box = (roi or Box.whole(case.labels.geometry.shape_kji)).clip(case.labels.geometry.shape_kji)
+        if box.is_empty:
+            raise UsageError("The region of interest lies outside the image; move it.")
+        options = PredictOptions(device=device, roi=None if roi is None else box)
+
+        def work(report: Progress) -> Candidate:
+            folder = find_model(model)
+            prediction = predictor(case.channels, folder.path, options, report)
+            labels = _with_origin(prediction.labels, folder, box)
+            record = project.masks.save(labels, case.record.id, MaskRole.CANDIDATE, None)
+            return Candidate(case.record.id, folder.spec.name, record, labels, box, prediction.manifest)
+
+        def apply(candidate: Candidate) -> None:
+            if self._state.is_current(case.serial):
+                self.candidate.value = candidate
+                self._state.emit(Change.CANDIDATE, self)
+
+        return Task(f"Predicting {Path(str(model)).name}", Lane.INFERENCE, work, apply)
+
+    def accept(self, values: Collection[int] | None = None) -> LabelDelta | None:
+        """Write the candidate into the working mask as one undoable edit.
+
+        Parameters
+        ----------
+        values : collection of int, optional
+            Only these labels of the proposal: voxels of other labels keep what they have.
+            By default the proposal replaces everything inside its region of interest.
+
+        Returns
+        -------
+        LabelDelta or None
+            What changed.
+
+        Raises
+        ------
+        UsageError
+            If there is no candidate for the open case.
+        """
+        candidate, case = self._require(), self._state.require_case()
+        proposal = candidate.labels.array[candidate.roi.slices]
+        new = proposal if values is None else _chosen(case, candidate, proposal, values)
+        self._take_names(case, candidate)
+        delta = self._editor.apply_labels(f"Accept {candidate.model}", new, candidate.roi)
+        self._lineage.add(candidate.record.sha256)
+        self._drop()
+        return delta
+
+    def reject(self) -> None:
+        """Put the candidate away; it stays stored with the case."""
+        self._require()
+        self._drop()
+
+    def forget(self) -> None:
+        """Clear the proposal without a word: another case is on the desk."""
+        self.candidate.value = None
+
+    def _require(self) -> Candidate:
+        candidate = self.candidate.value
+        if candidate is None:
+            raise UsageError("There is no draft to accept or reject; run a model first.")
+        return candidate
+
+    def _take_names(self, case: OpenCase, candidate: Candidate) -> None:
+        merged = case.labels.table.merged(candidate.labels.table)
+        if merged != case.labels.table:
+            case.labels.table = merged
+            self._state.emit(Change.TABLE, self)
+
+    def _drop(self) -> None:
+        self.candidate.value = None
+        self._state.emit(Change.CANDIDATE, self)
+
+
+def _with_origin(labels: LabelMap, folder: ModelFolder, roi: Box) -> LabelMap:
+    """Return the prediction with the model and the region of interest in its origin."""
+    parameters: dict[str, Scalar] = {**labels.origin.parameters, "roi": roi_text(roi), "model": folder.spec.name}
+    origin = Origin(OriginKind.MODEL, folder.spec.identity, (), parameters, folder.sha256)
+    return replace(labels, origin=origin)
+
+
+def _chosen(case: OpenCase, candidate: Candidate, proposal: LabelArray, values: Collection[int]) -> LabelArray:
+    """Return the present labels with only the chosen ones replaced by the proposal's."""
+    present = case.labels.array[candidate.roi.slices]
+    wanted = list(values)
+    kept = np.where(np.isin(present, wanted), 0, present)
+    return cast(LabelArray, np.where(np.isin(proposal, wanted), proposal, kept))

@@ -1,0 +1,78 @@
+"""What the parts of a session share: project, open case, reader, signals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from segdesk.core.events import Change, Property, Signal
+from segdesk.core.labels import LabelMap
+from segdesk.core.volume import Volume
+from segdesk.errors import UsageError
+from segdesk.store.project import Project
+from segdesk.store.records import CaseRecord, CaseSummary, RaterRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenCase:
+    """The case on the desk.
+
+    Parameters
+    ----------
+    serial : int
+        Grows with every case or reader switch; an answer that carries an older one is dropped.
+    record : CaseRecord
+        As stored.
+    volume : Volume
+        The reference channel.
+    channels : mapping of str to Volume
+        All channels, the reference first.
+    labels : LabelMap
+        The present reader's working mask; only `session.editor` writes to it.
+    """
+
+    serial: int
+    record: CaseRecord
+    volume: Volume
+    channels: Mapping[str, Volume]
+    labels: LabelMap
+
+
+class SessionState:
+    """Shared by `Session` and its parts; lives in the owner's thread."""
+
+    changed = Signal(Change, object)
+
+    def __init__(self) -> None:
+        self.project: Project | None = None
+        self.case: OpenCase | None = None
+        self.summaries: tuple[CaseSummary, ...] = ()
+        self.raters: tuple[RaterRecord, ...] = ()
+        self.rater: Property[RaterRecord | None] = Property(None)
+        self.serial = 0
+
+    def emit(self, change: Change, source: object) -> None:
+        """Tell everybody what changed."""
+        self.changed.emit(change, source)
+
+    def require_project(self) -> Project:
+        """Return the project; UsageError when none is open."""
+        if self.project is None:
+            raise UsageError("No project is open; open or create one first.")
+        return self.project
+
+    def require_case(self) -> OpenCase:
+        """Return the open case; UsageError when there is none."""
+        if self.case is None:
+            raise UsageError("No case is open; open an image first.")
+        return self.case
+
+    def require_rater(self) -> RaterRecord:
+        """Return the present reader; UsageError when there is none."""
+        if self.rater.value is None:
+            raise UsageError("No reader is chosen; choose one first.")
+        return self.rater.value
+
+    def is_current(self, serial: int) -> bool:
+        """Whether the case with this serial is still the open one."""
+        return self.case is not None and self.case.serial == serial
