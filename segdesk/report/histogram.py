@@ -50,18 +50,19 @@ def _bar(index: int, count: int, top: int) -> str:
     base = _HEIGHT - _BOTTOM
     height = (base - _TOP - 14) * count / top
     left, right = _x(index / BINS) + 1, _x((index + 1) / BINS) - 1
+    place = f'x="{left:.1f}" y="{base - height:.1f}" width="{right - left:.1f}" height="{height:.1f}"'
     return (
-        f'<rect x="{left:.1f}" y="{base - height:.1f}" width="{right - left:.1f}" height="{height:.1f}" rx="2" class="bar"/>'
+        f'<rect {place} rx="2" class="bar"/>'
         f'<text x="{(left + right) / 2:.1f}" y="{base - height - 4:.1f}" text-anchor="middle">{count}</text>'
     )
 
 
 def _median(value: float) -> str:
     x = _x(value)
-    anchor = "end" if value > 0.5 else "start"
+    anchor, shift = ("end", -5) if value > 0.5 else ("start", 5)
     return (
         f'<line x1="{x:.1f}" y1="{_TOP - 2}" x2="{x:.1f}" y2="{_HEIGHT - _BOTTOM}" class="median"/>'
-        f'<text x="{x + (-5 if value > 0.5 else 5):.1f}" y="{_TOP - 4}" text-anchor="{anchor}">median {value:.3f}</text>'
+        f'<text x="{x + shift:.1f}" y="{_TOP - 4}" text-anchor="{anchor}">median {value:.3f}</text>'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Callable
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -36,7 +37,7 @@ def render(document: Document) -> str:
     environment.filters["text"] = number_text
     environment.filters["base64"] = lambda png: base64.b64encode(png).decode("ascii")
     kinds = {"picture": Picture, "table": Table, "drawing": Drawing, "notice": Notice, "share": Share}
-    environment.tests.update({name: _IsA(kind) for name, kind in kinds.items()})
+    environment.tests.update({name: _is_a(kind) for name, kind in kinds.items()})
     return environment.get_template("report.html.j2").render(document=document)
 
 
@@ -51,9 +52,8 @@ def number_text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-class _IsA:
-    def __init__(self, kind: type) -> None:
-        self._kind = kind
+def _is_a(kind: type) -> Callable[[object], bool]:
+    def test(value: object) -> bool:
+        return isinstance(value, kind)
 
-    def __call__(self, value: object) -> bool:
-        return isinstance(value, self._kind)
+    return test
