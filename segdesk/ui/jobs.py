@@ -175,7 +175,8 @@ class Jobs(QObject):
         """Cancel everything and wait for the threads; False when some did not stop in time."""
         for job in self._running:
             job.cancel()
-        return all([pool.waitForDone(timeout_ms) for pool in self._pools.values()])
+        stopped = [pool.waitForDone(timeout_ms) for pool in self._pools.values()]
+        return all(stopped)
 
     def _pool(self, lane: Lane) -> QThreadPool:
         pool = QThreadPool(self)
@@ -225,4 +226,5 @@ def error_text(error: Exception) -> str:
     """Return one line for the user: the message of our errors, a plain admission for others."""
     if isinstance(error, SegdeskError):
         return error.message
-    return f"Something failed that should not ({type(error).__name__}: {error}). The details are in the log; please report it."
+    kind = type(error).__name__
+    return f"Something failed that should not ({kind}: {error}). The details are in the log; please report it."
