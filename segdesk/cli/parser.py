@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -17,7 +17,9 @@ _GROUP_HELP = {"models": "The models segdesk can run.", "project": "A folder wit
 
 def build(word: str) -> typer.Typer:
     """Return the parser for the command that starts with `word`; for an option, all of them."""
-    chosen = [each for each in CATALOGUE if each.group == word] or CATALOGUE
+    chosen: Sequence[Command] = [each for each in CATALOGUE if each.group == word] or CATALOGUE
+    if word == "--version":
+        chosen = ()
     app = _typer(_ABOUT, "segdesk [PATH...] opens the window.")
     app.callback()(_options)
     for group in dict.fromkeys(each.group for each in chosen):

@@ -1,0 +1,73 @@
+"""`segdesk predict`: let a model draft masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from segdesk.cli.cases import single_case
+from segdesk.cli.console import Console, Page
+from segdesk.cli.files import require_exists, require_free
+from segdesk.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
+from segdesk.cli.predict_folder import predict_folder
+from segdesk.cli.prediction_job import PredictionJob
+from segdesk.core.prediction import PredictOptions
+from segdesk.errors import UsageError
+from segdesk.session.roi import parse_roi
+from segdesk.zoo.catalogue import find_model
+
+_MASK_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".tif", ".tiff")
+
+SourceArgument = Annotated[Path, typer.Argument(help="An image, a DICOM folder, or a folder of cases.")]
+TargetArgument = Annotated[Path, typer.Argument(help="A mask file; for a folder of cases a folder.")]
+ModelOption = Annotated[str, typer.Option(help="Name, name@version, or folder of the model.")]
+ChannelOption = Annotated[list[str] | None, typer.Option(help="NAME=FILE, for models with several channels.")]
+OverlapOption = Annotated[float, typer.Option(help="Overlap of neighbouring windows.", min=0.0, max=0.9)]
+TtaOption = Annotated[bool, typer.Option("--tta", help="Average over mirrored copies: slower, a little better.")]
+RoiOption = Annotated[str, typer.Option(help="Predict only in k0:k1,j0:j1,i0:i1 (voxels).")]
+ProbabilitiesOption = Annotated[Path | None, typer.Option(help="Write the probability of every label here too.")]
+
+
+def predict(
+    src: SourceArgument,
+    dst: TargetArgument,
+    model: ModelOption,
+    channel: ChannelOption = None,
+    device: DeviceOption = "auto",
+    overlap: OverlapOption = 0.5,
+    tta: TtaOption = False,
+    roi: RoiOption = "",
+    probabilities: ProbabilitiesOption = None,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Draft a mask of an image, or of every case in a folder; a second run goes on where the first stopped."""
+    require_exists(src)
+    box = parse_roi(roi) if roi else None
+    options = PredictOptions(device, overlap, box, flips=tta, probabilities=probabilities is not None)
+    job = PredictionJob(find_model(model), options, overwrite)
+    job.model.verify()
+    console = Console(json=json, quiet=quiet)
+    if dst.name.lower().endswith(_MASK_SUFFIXES):
+        case = single_case(src, channel or (), job.model.spec.channel_names)
+        require_free((dst, probabilities), overwrite=overwrite, inputs=list(case.channels.values()))
+        with console.progress("Predicting") as report:
+            prediction = job.predict(case, report)
+        job.write(prediction, dst, probabilities)
+        console.show(prediction.manifest, lambda page: _case_page(page, dst, prediction.manifest))
+    elif channel:
+        raise UsageError("--channel names the files of one case; for a folder of cases use one sub-folder per case.")
+    else:
+        predict_folder(src, dst, probabilities, job, console)
+
+
+def _case_page(page: Page, target: Path, manifest: Mapping[str, Any]) -> None:
+    page.heading(f"{target}")
+    seconds = manifest["seconds"]["total"]
+    page.line(f"{manifest['model']} on {manifest['device']}, {manifest['windows']} windows, {seconds:.1f} s")
+    rows = [(int(value), row["name"], row["volume_mm3"]) for value, row in manifest["labels"].items()]
+    page.table(("Label", "Name", "Volume (mm3)"), rows)

@@ -1,0 +1,1 @@
+"""The sample project: the whole main job on one scan, from opening it to the verdict."""
