@@ -170,7 +170,9 @@ def axis_map(
         order, flipped = _turn_to(source, orientation)
     elif orientation:
         warnings.append(
-            Warn("orientation_unknown", f"The scan's axes are not known; they are taken as the model's ({orientation}).")
+            Warn(
+                "orientation_unknown", f"The scan's axes are not known; they are taken as the model's ({orientation})."
+            )
         )
     if spacing_kji_mm is not None and not source.spacing_known:
         warnings.append(Warn("spacing_unknown", "The scan's spacing is not known; it is taken as the model's."))

@@ -33,9 +33,7 @@ class Layers:
 
     def conv_norm(self, in_channels: int, out_channels: int, stride: int) -> nn.Module:
         """Return a 3-wide convolution followed by a norm."""
-        return nn.Sequential(
-            self.conv(in_channels, out_channels, 3, stride, bias=False), self.norm(out_channels)
-        )
+        return nn.Sequential(self.conv(in_channels, out_channels, 3, stride, bias=False), self.norm(out_channels))
 
     def shortcut(self, in_channels: int, out_channels: int, stride: int) -> nn.Module:
         """Return the cheap path round a block that changes width or size."""

@@ -62,6 +62,19 @@ def network_of(spec: ModelSpec) -> nn.Module:
     )
 
 
+def network_named(name: str) -> NetworkSpec:
+    """Return a network by name with default numbers.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    if name not in _DEFAULTS:
+        raise ModelError(f"Network {name[:40]!r} is unknown; known are {', '.join(sorted(_DEFAULTS))}.", code="usage")
+    return NetworkSpec(name=name, parameters=_DEFAULTS[name])
+
+
 def network_names() -> tuple[str, ...]:
     """Return the names that can be built."""
     return tuple(sorted(_BUILDERS))
@@ -140,4 +153,13 @@ _BUILDERS: dict[str, Builder] = {
     "basic_unet": _basic_unet,
     "dyn_unet": _dyn_unet,
     "segresnet": _segresnet,
+}
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "residual_unet": {"widths": [32, 64, 96, 128], "deep_supervision": 1},
+    "classic_unet": {"width": 32, "depth": 4},
+    "unet": {"widths": [32, 64, 96, 128], "num_res_units": 2},
+    "basic_unet": {},
+    "dyn_unet": {"kernel_size": [3, 3, 3, 3], "strides": [1, 2, 2, 2], "res_block": True},
+    "segresnet": {"init_filters": 16},
 }

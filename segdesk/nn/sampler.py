@@ -1,0 +1,118 @@
+"""Which patch is trained on next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segdesk.core.box import Index3
+from segdesk.nn.augment import AugmentSettings, cut, recolour, sample
+from segdesk.nn.losses import IGNORE
+
+_KEPT_VOXELS = 4000
+"""Voxels remembered per class and case: enough places to centre a patch on."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCase:
+    """A preprocessed case in memory.
+
+    Parameters
+    ----------
+    name : str
+        Case id.
+    image : Tensor of float32, shape (C, k, j, i)
+        On the model's grid.
+    labels : Tensor of uint8, shape (k, j, i)
+        Class indices; `IGNORE` does not train.
+    """
+
+    name: str
+    image: Tensor
+    labels: Tensor
+    places: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Remember where each foreground class is."""
+        array = self.labels.numpy()
+        for value in np.unique(array):
+            if value not in (0, IGNORE):
+                where = np.argwhere(array == value)
+                self.places[int(value)] = where[:: max(1, len(where) // _KEPT_VOXELS)]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSampler:
+    """Draws batches; the same seed and step give the same batch, whatever came before.
+
+    Parameters
+    ----------
+    cases : sequence of TrainingCase
+        At least one.
+    patch_kji : tuple of int
+        Size of a patch; (1, J, I) for 2D.
+    augment : AugmentSettings
+        Variants.
+    seed : int
+        Seed of the run.
+    dimensions : int
+        2 or 3; 2D batches have no k axis.
+    foreground : float
+        Fraction of patches centred on a foreground voxel, each class equally often.
+    jitter : float
+        Random shift of the centre as a fraction of the patch.
+    margin : int
+        Pixels a network with valid convolutions loses on each side: images are cut larger by it.
+    """
+
+    cases: Sequence[TrainingCase]
+    patch_kji: Index3
+    augment: AugmentSettings
+    seed: int
+    dimensions: int = 3
+    foreground: float = 0.67
+    jitter: float = 0.15
+    margin: int = 0
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return images (N, C, [k,] j, i) float32 and labels (N, [k,] j, i) int64 of a step."""
+        pairs = [self._one(np.random.default_rng([self.seed, step, item])) for item in range(size)]
+        images = torch.stack([image for image, _ in pairs])
+        labels = torch.stack([label for _, label in pairs]).long()
+        if self.dimensions == 2:
+            return images[:, :, 0], labels[:, 0]
+        return images, labels
+
+    def _one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        case = self.cases[int(rng.integers(len(self.cases)))]
+        centre = self._centre(rng, case)
+        variant = sample(rng, self.augment, self.dimensions)
+        size = self._cut_size()
+        image, labels = cut(case.image, case.labels, centre, size, variant)
+        if self.margin:
+            m = self.margin
+            labels = labels[:, m:-m, m:-m]
+        return recolour(image, variant), labels
+
+    def _cut_size(self) -> Index3:
+        k, j, i = self.patch_kji
+        return k, j + 2 * self.margin, i + 2 * self.margin
+
+    def _centre(self, rng: np.random.Generator, case: TrainingCase) -> NDArray[np.float64]:
+        """Draw a centre; where the image is smaller than the patch, its own centre, shifted a little."""
+        shape = np.array(case.labels.shape, dtype=np.float64)
+        patch = np.array(self.patch_kji, dtype=np.float64)
+        anywhere = rng.uniform(0, shape) - 0.5
+        on_class, which, where = rng.random() < self.foreground, rng.random(), rng.random()
+        if on_class and case.places:
+            voxels = case.places[list(case.places)[int(which * len(case.places))]]
+            anywhere = voxels[int(where * len(voxels))].astype(np.float64)
+        low, high = patch / 2 - 0.5, shape - patch / 2 - 0.5
+        inside = np.where(low <= high, np.clip(anywhere, low, high), (shape - 1) / 2)
+        moved = inside + rng.uniform(-1, 1, 3) * self.jitter * patch * (patch > 1)
+        return np.asarray(np.rint(moved) if self.dimensions == 2 else moved)
