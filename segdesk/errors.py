@@ -130,6 +130,7 @@ CODES: tuple[Code, ...] = (
         ("no_shear_in_format", "The format cannot hold the geometry exactly.", "Use NIfTI or DICOM SEG."),
         ("resampled", "The candidate was resampled to the reference's grid.", "Nearest neighbour was used."),
         ("simulated", "A reader is simulated.", "Not a person's reading."),
+        ("no_pictures", "The window cannot be drawn here.", "Install the system libraries named in the README."),
         ("no_consensus", "The raters do not overlap, or STAPLE distrusts one.", "Send the case to an adjudicator."),
         ("one_rater", "Only one rater.", "This is no consensus."),
         ("rater_counted_once", "One rater was given twice.", "One vote per person is counted."),
