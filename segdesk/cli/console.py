@@ -57,6 +57,14 @@ class Console:
         self.stdout.write(to_json_text(payload) + "\n")
         self.stdout.flush()
 
+    def note(self, text: str) -> None:
+        """Say what is going on: a line of the text for people, or on stderr beside JSON."""
+        if self.json and self.quiet:
+            return
+        stream = sys.stderr if self.json else self.stdout
+        stream.write(one_line(text) + "\n")
+        stream.flush()
+
     def warn(self, warnings: Sequence[Warn]) -> None:
         """Say what the user must know, on stderr; with ``--json`` the payload says it."""
         if not self.json:
