@@ -1,0 +1,110 @@
+"""How labels are shown, and the table that colours a slice in one look-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdesk.core.labels import Label, LabelTable
+
+Packed = NDArray[np.uint32]
+"""Colours as 0xFFRRGGBB."""
+
+_OPAQUE = np.uint32(0xFF000000)
+_GREY = _OPAQUE | (np.arange(256, dtype=np.uint32) * np.uint32(0x010101))
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayStyle:
+    """What of the labels is shown.
+
+    Parameters
+    ----------
+    visible : bool
+        The whole overlay.
+    opacity : float
+        Of the fill, in [0, 1].
+    outline : bool
+        Lines around the labels.
+    hidden : frozenset of int
+        Label values not shown.
+    """
+
+    visible: bool = True
+    opacity: float = 0.35
+    outline: bool = True
+    hidden: frozenset[int] = frozenset()
+
+    def shows(self, value: int) -> bool:
+        """Whether a label is shown."""
+        return self.visible and value != 0 and value not in self.hidden
+
+
+class ColourTable:
+    """Blends grey values and labels: ``packed[label, grey]``, one look-up per voxel.
+
+    Parameters
+    ----------
+    table : LabelTable
+        Colours; values without a row get the palette's.
+    style : OverlayStyle
+        Opacity and what is hidden.
+    """
+
+    def __init__(self, table: LabelTable, style: OverlayStyle) -> None:
+        largest = table.values[-1] if table.values else 0
+        self._ranks: NDArray[np.uint32] | None = None
+        if largest > 255:
+            self._ranks = np.zeros(65536, np.uint32)
+            self._ranks[list(table.values)] = np.arange(1, len(table) + 1, dtype=np.uint32)
+            rows = [None, *table]
+        else:
+            rows = [None, *(table[v] if v in table else Label.default(v) for v in range(1, 256))]
+        self._packed = np.stack([_blend(row, style) for row in rows]).ravel()
+        self._colours = np.array([(0, 0, 0) if row is None else row.colour_rgb for row in rows], np.float32)
+        self._alpha = np.array(
+            [style.opacity if row is not None and style.shows(row.value) else 0.0 for row in rows], np.float32
+        )
+
+    def on_grey(self, grey: NDArray[np.uint8], labels: NDArray[Any]) -> Packed:
+        """Return the colours of grey values under labels, C-contiguous, same shape."""
+        if not labels.any():
+            return _picked(_GREY, grey)
+        index = self._rows(labels) << np.uint32(8)
+        index |= grey
+        return _picked(self._packed, index)
+
+    def on_rgb(self, rgb: NDArray[np.uint8], labels: NDArray[Any]) -> Packed:
+        """Return the colours of an RGB slice, shape (rows, columns, 3), under labels."""
+        shades = rgb
+        if labels.any():
+            rows = self._rows(labels)
+            alpha = self._alpha[rows][..., None]
+            shades = (rgb * (1 - alpha) + self._colours[rows] * alpha).astype(np.uint8)
+        packed = shades.astype(np.uint32)
+        return np.asarray(_OPAQUE | (packed[..., 0] << 16) | (packed[..., 1] << 8) | packed[..., 2], np.uint32)
+
+    def _rows(self, labels: NDArray[Any]) -> NDArray[np.uint32]:
+        if self._ranks is not None:
+            return _picked(self._ranks, labels)
+        # A 16-bit map whose table ends at 255 may still hold a stray larger value; it is drawn as the last row.
+        rows: NDArray[np.uint32] = labels.astype(np.uint32)
+        return rows if labels.dtype == np.uint8 else np.minimum(rows, np.uint32(255))
+
+
+def _blend(label: Label | None, style: OverlayStyle) -> Packed:
+    if label is None or not style.shows(label.value):
+        return np.asarray(_GREY, np.uint32)
+    grey = np.arange(256, dtype=np.float32)[:, None]
+    mixed = grey * (1 - style.opacity) + np.array(label.colour_rgb, np.float32) * style.opacity
+    channels = mixed.astype(np.uint32)
+    return np.asarray(_OPAQUE | (channels[:, 0] << 16) | (channels[:, 1] << 8) | channels[:, 2], np.uint32)
+
+
+def _picked(table: NDArray[np.uint32], index: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return ``table[index]``, typed."""
+    picked: NDArray[np.uint32] = np.take(table, index)
+    return picked
