@@ -1,0 +1,180 @@
+"""What a folder holds, as the series browser and `segdesk info` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from segdesk.core.box import Index3
+from segdesk.core.geometry import Geometry, Grid
+from segdesk.core.progress import Progress, silent
+from segdesk.core.volume import Volume
+from segdesk.errors import InconsistentSeries, Warn, code_named
+
+Json = dict[str, object]
+Reader = Callable[[Progress], Volume]
+"""Reads the voxels of one entry; raises `ReadError`; lets `Cancelled` pass."""
+
+
+class SeriesKind(StrEnum):
+    """What an entry becomes when it is opened."""
+
+    VOLUME = "volume"
+    STACK = "stack"
+    IMAGE2D = "image2d"
+    CINE = "cine"
+    SERIES4D = "4d"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something was not opened: a code of `segdesk.errors.CODES`, words, number of files."""
+
+    code: str
+    message: str
+    files: int
+
+    def __post_init__(self) -> None:
+        """Refuse a code that is not in the table."""
+        code_named(self.code)
+
+    def to_json(self) -> Json:
+        """Return the JSON form of CONTRACT."""
+        return {"code": self.code, "message": self.message, "files": self.files}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesEntry:
+    """One thing that can be opened.
+
+    Parameters
+    ----------
+    uid : str
+        DICOM series UID (with "/2"... where a series was split), or the file's name
+        relative to what was scanned. Unique within a scan.
+    kind : SeriesKind
+        STACK is never a volume: its slices are irregular or have no place.
+    modality : str
+        "CT", "MR"..., "" when unknown.
+    geometry : Geometry or SliceStackGeometry
+        From the headers.
+    dtype : str
+        NumPy name of the array that `read` returns, as the headers promise it.
+    files : int
+        Number of files it is made of.
+    warnings : tuple of Warn
+        What the user must be shown.
+    description : str
+        Series description or file name; never a patient's name.
+    time_points : int
+        Length of the time axis, 1 for none.
+    refusal : Refusal, optional
+        For stacks: why this is no volume.
+    paths : tuple of Path
+        Its files, in slice order.
+    reader : callable
+        Reads the voxels.
+    """
+
+    uid: str
+    kind: SeriesKind
+    modality: str
+    geometry: Grid
+    dtype: str
+    files: int
+    reader: Reader = field(repr=False, compare=False)
+    warnings: tuple[Warn, ...] = ()
+    description: str = ""
+    time_points: int = 1
+    refusal: Refusal | None = None
+    paths: tuple[Path, ...] = field(default=(), repr=False)
+
+    @property
+    def shape_kji(self) -> Index3:
+        """Number of slices, rows, columns."""
+        return self.geometry.shape_kji
+
+    @property
+    def spacing_kji_mm(self) -> tuple[float, float, float] | None:
+        """Voxel size in mm; None where it is not known or differs between slices."""
+        geometry = self.geometry
+        return geometry.spacing_kji_mm if isinstance(geometry, Geometry) and geometry.spacing_known else None
+
+    @property
+    def orientation(self) -> str:
+        """Three letters in (i, j, k) order as nibabel prints them, or "unknown"."""
+        return self.geometry.orientation if isinstance(self.geometry, Geometry) else "unknown"
+
+    def read(self, report: Progress = silent) -> Volume:
+        """Read the voxels.
+
+        Returns
+        -------
+        Volume
+            On `geometry`; a stack comes with its `SliceStackGeometry`.
+
+        Raises
+        ------
+        ReadError
+            If the pixels are truncated or cannot be decoded.
+        """
+        return self.reader(report)
+
+    def require_volume(self) -> SeriesEntry:
+        """Return itself; InconsistentSeries with the gate's reason when it is only a stack."""
+        if self.refusal is not None:
+            path = self.paths[0].parent if self.paths else None
+            raise InconsistentSeries(self.refusal.message, code=self.refusal.code, path=path)
+        return self
+
+    def to_json(self) -> Json:
+        """Return the JSON form of CONTRACT (`info`)."""
+        regular = self.geometry if isinstance(self.geometry, Geometry) else None
+        return {
+            "uid": self.uid,
+            "kind": str(self.kind),
+            "modality": self.modality,
+            "description": self.description,
+            "shape_kji": list(self.shape_kji),
+            "time_points": self.time_points,
+            "spacing_kji_mm": list(self.spacing_kji_mm) if self.spacing_kji_mm else None,
+            "affine_kji_to_lps": regular.affine_kji_to_lps.tolist() if regular else None,
+            "geometry_source": self.geometry.source,
+            "dtype": self.dtype,
+            "orientation": self.orientation,
+            "files": self.files,
+            "warnings": [warning.to_json() for warning in self.warnings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """Everything found at a path.
+
+    Parameters
+    ----------
+    path : Path
+        What was scanned.
+    series : tuple of SeriesEntry
+        What can be opened.
+    skipped : int
+        Files that are no images (text, reports, structure sets).
+    refused : tuple of Refusal
+        Images that cannot be opened, or not as a volume, and why.
+    """
+
+    path: Path
+    series: tuple[SeriesEntry, ...]
+    skipped: int
+    refused: tuple[Refusal, ...]
+
+    def to_json(self) -> Json:
+        """Return the JSON form of CONTRACT (`info`)."""
+        return {
+            "path": str(self.path),
+            "series": [entry.to_json() for entry in self.series],
+            "skipped": self.skipped,
+            "refused": [refusal.to_json() for refusal in self.refused],
+        }
