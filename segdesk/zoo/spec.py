@@ -200,7 +200,7 @@ class ModelSpec(_Record):
     dimensions: Literal[2, 3]
     network: NetworkSpec
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=32)]
-    labels: Annotated[tuple[LabelSpec, ...], Field(min_length=1, max_length=1024)]
+    labels: Annotated[tuple[LabelSpec, ...], Field(min_length=1, max_length=255)]
     spacing_kji_mm: tuple[Millimetre, Millimetre, Millimetre] | None = None
     patch_kji: tuple[PatchSize, PatchSize, PatchSize]
     orientation: Literal["RAS", "LPS"] | None = None

@@ -22,6 +22,9 @@ MAX_WEIGHT_BYTES = 8 << 30
 MAX_HEADER_BYTES = 8 << 20
 """A header of 10,000 tensors is about 1 MiB; the format itself allows 100 MB."""
 
+_PICKLE_STARTS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""A zip archive (how torch saves) and the pickle protocols in use."""
+
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -60,15 +63,16 @@ def read_weights_header(path: Path) -> tuple[TensorEntry, ...]:
 
 def _header_length(start: bytes, file_bytes: int, path: Path) -> int:
     """Check the first eight bytes and the sizes they promise."""
-    if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise BadModelFolder(
-            f"{path.name} is a pickle, not safetensors; segdesk never opens pickles. Get safetensors weights.",
-            path=path,
-        )
     length = int.from_bytes(start, "little")
     if file_bytes > MAX_WEIGHT_BYTES:
         raise BadModelFolder(f"{path.name} is larger than {MAX_WEIGHT_BYTES >> 30} GiB and is refused.", path=path)
     if len(start) < 8 or length < 2 or length > min(MAX_HEADER_BYTES, file_bytes - 8):
+        # Only now: the length of an honest header may begin with the same bytes as a pickle.
+        if start[:2] in _PICKLE_STARTS:
+            raise BadModelFolder(
+                f"{path.name} is a pickle, not safetensors; segdesk never opens pickles. Get safetensors weights.",
+                path=path,
+            )
         raise BadModelFolder(f"{path.name} is no safetensors file or is truncated; get the folder again.", path=path)
     return length
 
