@@ -1,0 +1,218 @@
+"""Run a model folder on a scan: the one way from voxels to a candidate mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from segdesk.core.box import Box
+from segdesk.core.labels import LabelArray, LabelMap
+from segdesk.core.prediction import Prediction, PredictOptions
+from segdesk.core.progress import Progress
+from segdesk.core.provenance import Origin, OriginKind, Scalar
+from segdesk.core.volume import Volume
+from segdesk.errors import OutOfMemory
+from segdesk.nn.clean_up import clean_up
+from segdesk.nn.device import device_title, is_out_of_memory, resolve_device
+from segdesk.nn.inputs import Inputs, check_inputs
+from segdesk.nn.loaded_model import LoadedModel, ModelCache
+from segdesk.nn.manifest import Clock, label_volumes, software
+from segdesk.nn.memory import peak_memory_mib, start_measuring
+from segdesk.nn.preprocess import Preprocessed, preprocess
+from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, stitch
+from segdesk.nn.window import WindowPlan
+
+HALF_PRECISION_BYTES = 1 << 30
+"""Probabilities that would be larger as float32 are kept as float16 until they are resampled, class by class."""
+
+_BATCH = {"cpu": {2: 4, 3: 1}, "cuda": {2: 16, 3: 4}}
+"""Windows a forward pass; on a CPU a 3D window keeps all cores busy by itself."""
+
+_cache = ModelCache()
+"""The networks of this process; loading one costs more than a small volume takes."""
+
+
+def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress) -> Prediction:
+    """Segment a scan with a model folder; a `segdesk.core.prediction.Predictor`.
+
+    Parameters
+    ----------
+    channels : mapping of str to Volume
+        By channel name, all on one grid. 2D models take volumes slice by slice.
+    model : Path
+        Model folder.
+    options : PredictOptions
+        With a `roi`, the image is that region and a margin of context, also for the
+        normalisation; labels appear inside the region only.
+    report : Progress
+        Called before and after every batch of windows; may raise `Cancelled`.
+
+    Returns
+    -------
+    Prediction
+        Labels on the grid of the channels, and the run manifest of CONTRACT.
+
+    Raises
+    ------
+    BadModelFolder, ModelError, OutOfMemory, UsageError, GeometryMismatch
+        If model, device, channels or options do not fit; see `check_inputs`.
+    """
+    clock = Clock()
+    report(0, 0, "Loading the model")
+    device = resolve_device(options.device)
+    start_measuring(device)
+    loaded = _cache.get(model)
+    clock.lap("load")
+    inputs = check_inputs(channels, loaded, options)
+    report(0, 0, "Preparing the image")
+    prepared = preprocess(inputs.channels, loaded.spec)
+    clock.lap("preprocess")
+    run = _Run(loaded, prepared, options, report, notes=list(inputs.notes))
+    answer = run.on(device)
+    clock.lap("network")
+    report(run.plan.count, run.plan.count, "Bringing the labels to the scan's grid")
+    labels = _labels(answer, prepared, inputs, loaded)
+    probabilities = _probabilities(answer, prepared, inputs) if options.probabilities else None
+    clock.lap("postprocess")
+    origin = Origin(OriginKind.MODEL, loaded.spec.identity, (), _parameters(options), loaded.folder.sha256)
+    label_map = LabelMap((labels,), inputs.grid, loaded.spec.label_table, origin)
+    return Prediction(label_map, _manifest(run, label_map, clock), probabilities)
+
+
+Sink = ClassSink | ProbabilitySink
+
+
+@dataclass(slots=True)
+class _Run:
+    """The windows of one prediction, tried with less and less memory."""
+
+    model: LoadedModel
+    prepared: Preprocessed
+    options: PredictOptions
+    report: Progress
+    notes: list[str] = field(default_factory=list)
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 - immutable
+
+    @property
+    def plan(self) -> WindowPlan:
+        """Where the windows lie."""
+        k, j, i = self.prepared.array.shape[1:]
+        return WindowPlan((k, j, i), self.model.window, self.model.margin, self.options.overlap)
+
+    def on(self, device: torch.device) -> Sink:
+        """Run all windows on a device; when memory runs out, in smaller batches, then on the CPU."""
+        plan = self.plan
+        for engine in self._engines(device):
+            sink = self._sink()
+            try:
+                self.model.network.to(engine.device)
+                stitch(engine, self.prepared.array, plan, sink, self._step)
+            except (RuntimeError, MemoryError) as exc:
+                if not is_out_of_memory(exc):
+                    raise
+            else:
+                self.device = engine.device
+                return sink
+            self._say_out_of_memory(engine)
+        raise OutOfMemory("Memory ran out on every device; give a smaller region of interest (--roi).")
+
+    def _engines(self, device: torch.device) -> list[Engine]:
+        """Return what is tried, from the fastest to the smallest."""
+        dimensions, cpu = self.model.spec.dimensions, torch.device("cpu")
+        batch = _BATCH[device.type][dimensions]
+        ways = [(device, device, batch), (device, device, 1), (device, cpu, 1), (cpu, cpu, 1)]
+        return [
+            Engine(self.model.network, dimensions, where, store, size, self.options.flips)
+            for where, store, size in dict.fromkeys(ways)
+        ]
+
+    def _sink(self) -> Sink:
+        """Return what collects the answer: classes alone where nothing has to be resampled."""
+        axes, array = self.prepared.axes, self.prepared.array
+        k, j, i = array.shape[1:]
+        is_only_turned = axes.turned_shape(self.prepared.source.shape_kji) == (k, j, i)
+        if is_only_turned and not self.options.probabilities:
+            return ClassSink((k, j, i))
+        classes = len(self.model.spec.label_values)
+        is_large = classes * k * j * i * 4 > HALF_PRECISION_BYTES
+        return ProbabilitySink(classes, (k, j, i), np.float16 if is_large else np.float32)
+
+    def _step(self, done: int) -> None:
+        total = self.plan.count
+        self.report(done, total, f"Window {done} of {total}")
+
+    def _say_out_of_memory(self, engine: Engine) -> None:
+        if engine.device.type == "cuda":
+            torch.cuda.empty_cache()
+        note = f"Memory ran out on {engine.device} with {engine.batch} window(s) at once; going on with less."
+        self.notes.append(note)
+        self.report(0, self.plan.count, note)
+
+
+def _labels(answer: Sink, prepared: Preprocessed, inputs: Inputs, model: LoadedModel) -> LabelArray:
+    """Return the label values on the whole source grid, post-processed."""
+    if isinstance(answer, ClassSink):
+        classes: NDArray[Any] = prepared.axes.turn_back(answer.classes)
+    else:
+        classes = prepared.labels_to_source(answer.probabilities)
+    values = model.spec.label_values
+    table = np.array(values, np.uint8 if values[-1] <= 255 else np.uint16)
+    labels: LabelArray = np.zeros(inputs.grid.shape_kji, table.dtype)
+    inside = _inside(inputs)
+    labels[inputs.wanted.slices] = table[classes[inside.slices]]
+    return clean_up(labels, inputs.grid, model.spec.post_processing)
+
+
+def _probabilities(answer: Sink, prepared: Preprocessed, inputs: Inputs) -> NDArray[np.float32]:
+    """Return the probabilities (C, K, J, I) on the whole source grid; certain background outside the region."""
+    if isinstance(answer, ClassSink):
+        raise TypeError("classes were collected where probabilities were asked for")
+    found = prepared.to_source(answer.probabilities)
+    if inputs.wanted == Box.whole(inputs.grid.shape_kji):
+        return found
+    whole = np.zeros((found.shape[0], *inputs.grid.shape_kji), np.float32)
+    whole[0] = 1.0
+    whole[(slice(None), *inputs.wanted.slices)] = found[(slice(None), *_inside(inputs).slices)]
+    return whole
+
+
+def _inside(inputs: Inputs) -> Box:
+    """Return the wanted box in the indices of the seen one."""
+    (k, j, i), wanted = inputs.seen.start_kji, inputs.wanted
+    (k0, j0, i0), (k1, j1, i1) = wanted.start_kji, wanted.stop_kji
+    return Box((k0 - k, j0 - j, i0 - i), (k1 - k, j1 - j, i1 - i))
+
+
+def _parameters(options: PredictOptions) -> dict[str, Scalar]:
+    """Return the settings that the labels depend on."""
+    parameters: dict[str, Scalar] = {"overlap": options.overlap, "flips": options.flips}
+    if options.roi is not None:
+        pairs = zip(options.roi.start_kji, options.roi.stop_kji, strict=True)
+        parameters["roi"] = ",".join(f"{a}:{b}" for a, b in pairs)
+    return parameters
+
+
+def _manifest(run: _Run, labels: LabelMap, clock: Clock) -> dict[str, Any]:
+    """Return the run manifest of CONTRACT."""
+    spec = run.model.spec
+    return {
+        "model": spec.identity,
+        "model_sha256": run.model.folder.sha256,
+        "device": device_title(run.device),
+        "engine": "torch-fp32",
+        "seconds": dict(clock.seconds),
+        "peak_memory_mib": peak_memory_mib(run.device),
+        "windows": run.plan.count,
+        "labels": label_volumes(labels),
+        "software": software(),
+        "geometry_sha256": labels.geometry.sha256(),
+        "parameters": dict(labels.origin.parameters),
+        "warnings": [warning.to_json() for warning in run.prepared.warnings],
+        "notes": list(run.notes),
+    }

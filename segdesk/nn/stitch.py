@@ -1,0 +1,186 @@
+"""Run a network window by window and stitch its answers, slab by slab.
+
+Only the slices that windows still write to are kept as one float per class; a
+finished slab goes to a sink, which keeps labels (one byte a voxel) or, where they
+are needed, probabilities. A volume with many labels thus never exists as floats.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segdesk.core.box import Index3
+from segdesk.core.labels import LabelArray
+from segdesk.nn.window import Profiles, WindowPlan
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A network ready to run.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        On `device`, in evaluation mode; gives logits.
+    dimensions : int
+        2 for networks that take (N, C, j, i).
+    device : torch.device
+        Where the network is.
+    store : torch.device
+        Where the unfinished slab is.
+    batch : int
+        Windows a forward pass.
+    flips : bool
+        Average over mirrored copies of each window.
+    """
+
+    network: nn.Module
+    dimensions: int
+    device: torch.device
+    store: torch.device
+    batch: int = 1
+    flips: bool = False
+
+    def logits(self, windows: Tensor) -> Tensor:
+        """Return the logits of a batch of windows, both (N, channels, k, j, i)."""
+        copies = list(self._flips()) if self.flips else [()]
+        total: Tensor | None = None
+        for axes in copies:
+            answer = self._forward(windows.flip(axes)).flip(axes)
+            total = answer if total is None else total.add_(answer)
+        return torch.as_tensor(total).div_(len(copies)) if len(copies) > 1 else torch.as_tensor(total)
+
+    def _forward(self, windows: Tensor) -> Tensor:
+        if self.dimensions == 2:
+            return self.network(windows[:, :, 0])[:, :, None].float()
+        return self.network(windows).float()
+
+    def _flips(self) -> Iterator[tuple[int, ...]]:
+        axes = (3, 4) if self.dimensions == 2 else (2, 3, 4)
+        for count in range(len(axes) + 1):
+            yield from itertools.combinations(axes, count)
+
+
+class Sink(Protocol):
+    """Takes finished slabs of logits, in ascending order of k."""
+
+    def take(self, start_k: int, logits: Tensor) -> None:
+        """Keep what is needed of logits (classes, k, j, i) of the slices from `start_k`."""
+
+
+class ClassSink:
+    """Keeps the most probable class of each voxel."""
+
+    def __init__(self, shape: Index3) -> None:
+        self.classes: LabelArray = np.zeros(shape, np.uint8)
+
+    def take(self, start_k: int, logits: Tensor) -> None:
+        """Keep the class with the largest logit; the lower one wins a tie."""
+        best = logits.argmax(dim=0).to(torch.uint8)
+        self.classes[start_k : start_k + logits.shape[1]] = best.cpu().numpy()
+
+
+class ProbabilitySink:
+    """Keeps the softmax of each voxel; shape (classes, k, j, i) in `dtype`."""
+
+    def __init__(self, classes: int, shape: Index3, dtype: type[np.floating] = np.float32) -> None:
+        self.probabilities: NDArray[np.floating] = np.zeros((classes, *shape), dtype)
+
+    def take(self, start_k: int, logits: Tensor) -> None:
+        """Keep the softmax over the classes."""
+        self.probabilities[:, start_k : start_k + logits.shape[1]] = logits.softmax(dim=0).cpu().numpy()
+
+
+@torch.inference_mode()
+def stitch(engine: Engine, image: FloatArray, plan: WindowPlan, sink: Sink, step: Callable[[int], None]) -> None:
+    """Run every window and hand finished slabs to the sink.
+
+    Parameters
+    ----------
+    engine : Engine
+        Network, device, batch.
+    image : ndarray of float32, shape (C, k, j, i)
+        Normalised image of `plan.shape`.
+    plan : WindowPlan
+        Where the windows lie.
+    sink : Sink
+        Takes the result.
+    step : callable
+        Called with the number of windows done before and after each batch; may raise `Cancelled`.
+    """
+    padded = torch.from_numpy(plan.pad(image))
+    slab = _Slab(plan, engine.store, sink)
+    windows = list(plan.windows())
+    step(0)
+    for first in range(0, len(windows), engine.batch):
+        batch = windows[first : first + engine.batch]
+        views = torch.stack([padded[(slice(None), *plan.view(window.corner).slices)] for window in batch])
+        for window, logits in zip(batch, engine.logits(views.to(engine.device)), strict=True):
+            slab.add(window.corner, logits.to(engine.store) * _product(window.profiles).to(engine.store))
+        step(first + len(batch))
+    slab.finish()
+
+
+class _Slab:
+    """The weighted sum of the slices that windows still write to."""
+
+    def __init__(self, plan: WindowPlan, device: torch.device, sink: Sink) -> None:
+        self._plan = plan
+        self._device = device
+        self._sink = sink
+        self._start = 0
+        self._sum: Tensor | None = None
+
+    def add(self, corner: Index3, weighted: Tensor) -> None:
+        """Add a window; windows come in ascending order of k."""
+        total = self._prepared(weighted.shape[0])
+        if corner[0] > self._start:
+            self._flush(total, corner[0] - self._start)
+        (_, j, i), (_, dj, di) = corner, self._plan.window
+        total[:, :, j : j + dj, i : i + di] += weighted
+
+    def finish(self) -> None:
+        """Hand over what is left."""
+        if self._sum is not None:
+            self._flush(self._sum, self._sum.shape[1])
+
+    def _prepared(self, classes: int) -> Tensor:
+        if self._sum is None:
+            _, rows, columns = self._plan.padded_shape
+            self._sum = torch.zeros((classes, self._plan.window[0], rows, columns), device=self._device)
+        return self._sum
+
+    def _flush(self, total: Tensor, count: int) -> None:
+        """Hand the first `count` slices to the sink and move the rest to the front."""
+        depth = total.shape[1]
+        done = min(count, depth)
+        self._hand_over(total[:, :done])
+        total[:, : depth - done] = total[:, done:].clone()
+        total[:, depth - done :] = 0
+        self._start += count
+
+    def _hand_over(self, slices: Tensor) -> None:
+        """Divide by the weights, cut the padding off and pass on."""
+        plan, start = self._plan, self._start
+        weights = (plan.totals[0][start : start + slices.shape[1]], *plan.totals[1:])
+        inside = [slice(b, b + n) for b, n in zip(plan.before, plan.shape, strict=True)]
+        low, high = max(start, inside[0].start), min(start + slices.shape[1], inside[0].stop)
+        if low >= high:
+            return
+        mean = slices / _product(weights).to(self._device)
+        self._sink.take(low - inside[0].start, mean[:, low - start : high - start, inside[1], inside[2]])
+
+
+def _product(profiles: Profiles) -> Tensor:
+    k, j, i = (torch.from_numpy(each) for each in profiles)
+    return k[:, None, None] * j[:, None] * i
