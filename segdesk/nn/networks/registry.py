@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from monai.networks.nets import BasicUNet, DynUNet, SegResNet, UNet
 from torch import nn
 
 from segdesk.errors import ModelError
@@ -92,6 +91,9 @@ def _classic_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> 
 
 
 def _unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
+    # Here and below: MONAI takes 2 s to import, which a model that does not need it shall not pay.
+    from monai.networks.nets import UNet
+
     widths = _whole_numbers(numbers["widths"], "widths")
     strides = _whole_numbers(numbers.get("strides", [2] * (len(widths) - 1)), "strides")
     rest = _only(numbers, {"num_res_units"}, {"widths", "strides"})
@@ -100,12 +102,16 @@ def _unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Modul
 
 
 def _basic_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
+    from monai.networks.nets import BasicUNet
+
     features = _whole_numbers(numbers.get("features", (32, 32, 64, 128, 256, 32)), "features")
     _only(numbers, set(), {"features"})
     return _sized(BasicUNet(dims, inputs, outputs, features=features), 16)
 
 
 def _dyn_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
+    from monai.networks.nets import DynUNet
+
     kernels, strides = numbers["kernel_size"], numbers["strides"]
     rest = _only(numbers, {"filters", "res_block"}, {"kernel_size", "strides"})
     network = DynUNet(dims, inputs, outputs, kernels, strides, upsample_kernel_size=strides[1:], **rest)
@@ -113,6 +119,8 @@ def _dyn_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.M
 
 
 def _segresnet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
+    from monai.networks.nets import SegResNet
+
     rest = _only(numbers, {"init_filters", "blocks_down", "blocks_up"})
     downs = rest.get("blocks_down", (1, 2, 2, 4))
     return _sized(SegResNet(dims, in_channels=inputs, out_channels=outputs, **rest), 2 ** (len(downs) - 1))
@@ -120,8 +128,7 @@ def _segresnet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.
 
 def _sized(network: nn.Module, divisor: int) -> nn.Module:
     """Give a padded network of MONAI the two numbers that windows need."""
-    network.size_divisor = divisor
-    network.output_margin = 0
+    vars(network).update(size_divisor=divisor, output_margin=0)
     return network
 
 
