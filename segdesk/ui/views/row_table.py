@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtCore import Signal as QtSignal
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from segdesk.ui.models.columns import Column
@@ -28,17 +27,24 @@ class RowTableModel(QAbstractTableModel, Generic[Row]):
         What is shown.
     decoration : callable, optional
         Picture or colour of a row's first cell (QPixmap, QIcon or QColor), None for none.
+    is_ticked : callable, optional
+        Whether a row's tick is set; without it rows have none.
     """
+
+    ticked = QtSignal(object, bool)
+    """The user ticked or unticked a row."""
 
     def __init__(
         self,
         columns: Sequence[Column[Row]],
         decoration: Callable[[Row], Any] | None = None,
+        is_ticked: Callable[[Row], bool] | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._columns = tuple(columns)
         self._decoration = decoration
+        self._is_ticked = is_ticked
         self._rows: tuple[Row, ...] = ()
 
     @property
@@ -83,8 +89,25 @@ class RowTableModel(QAbstractTableModel, Generic[Row]):
             return column.tip(row) or column.text(row)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(column)
-        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0 and self._decoration:
+        return self._first_cell(row, role) if index.column() == 0 else None
+
+    def flags(self, index: AnyIndex) -> Qt.ItemFlag:
+        """Let the first column be ticked where rows have ticks."""
+        flags = super().flags(index)
+        return flags | Qt.ItemFlag.ItemIsUserCheckable if self._is_ticked and index.column() == 0 else flags
+
+    def setData(self, index: AnyIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """Announce a tick; whoever listens changes the rows."""
+        if role != Qt.ItemDataRole.CheckStateRole or not index.isValid():
+            return False
+        self.ticked.emit(self._rows[index.row()], Qt.CheckState(value) == Qt.CheckState.Checked)
+        return True
+
+    def _first_cell(self, row: Row, role: int) -> Any:
+        if role == Qt.ItemDataRole.DecorationRole and self._decoration:
             return self._decoration(row)
+        if role == Qt.ItemDataRole.CheckStateRole and self._is_ticked:
+            return Qt.CheckState.Checked if self._is_ticked(row) else Qt.CheckState.Unchecked
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -106,9 +129,12 @@ class RowTable(QTableView, Generic[Row]):
     ----------
     columns : sequence of Column
         What is shown; a `width_px` of 0 takes the room that is left.
-    decoration : callable, optional
+    decoration, is_ticked : callable, optional
         See `RowTableModel`.
     """
+
+    ticked = QtSignal(object, bool)
+    """The user ticked or unticked a row."""
 
     activated_row = QtSignal(object)
     """A row was double-clicked, or Enter was pressed on it."""
@@ -119,10 +145,12 @@ class RowTable(QTableView, Generic[Row]):
         self,
         columns: Sequence[Column[Row]],
         decoration: Callable[[Row], Any] | None = None,
+        is_ticked: Callable[[Row], bool] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._source: RowTableModel[Row] = RowTableModel(columns, decoration, self)
+        self._source: RowTableModel[Row] = RowTableModel(columns, decoration, is_ticked, self)
+        self._source.ticked.connect(self.ticked)
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._source)
         self._sorted.setSortRole(SORT_ROLE)
@@ -206,8 +234,3 @@ class RowTable(QTableView, Generic[Row]):
 def _alignment(column: Column[Any]) -> int:
     side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
     return int(side | Qt.AlignmentFlag.AlignVCenter)
-
-
-def swatch(colour_rgb: tuple[int, int, int]) -> QColor:
-    """Return the colour square that stands before a reader's or a label's name."""
-    return QColor(*colour_rgb)
