@@ -19,10 +19,10 @@ from segdesk.edit.delta import LabelDelta
 from segdesk.edit.editor import Editor
 from segdesk.errors import UsageError, WorkerError
 from segdesk.session.lineage import Lineage
+from segdesk.session.model_choice import resolve_model
 from segdesk.session.roi import roi_text
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.store.records import MaskRecord, MaskRole
-from segdesk.zoo.catalogue import find_model
 from segdesk.zoo.model_folder import ModelFolder
 
 
@@ -104,7 +104,7 @@ class Drafts:
         options = PredictOptions(device=device, roi=None if roi is None else box)
 
         def work(report: Progress) -> Candidate:
-            folder = find_model(model)
+            folder = resolve_model(project, model)
             prediction = predictor(case.channels, folder.path, options, report)
             labels = _with_origin(prediction.labels, folder, box)
             record = project.masks.save(labels, case.record.id, MaskRole.CANDIDATE, None)
@@ -113,9 +113,9 @@ class Drafts:
         def apply(candidate: Candidate) -> None:
             if self._state.is_current(case.serial):
                 self.candidate.value = candidate
-                self._state.emit(Change.CANDIDATE, self)
+            self._state.emit(Change.CANDIDATE | Change.CASES, self)
 
-        return Task(f"Predicting {Path(str(model)).name}", Lane.INFERENCE, work, apply)
+        return self._state.refreshing(f"Predicting {Path(str(model)).name}", Lane.INFERENCE, work, apply)
 
     def accept(self, values: Collection[int] | None = None) -> LabelDelta | None:
         """Write the candidate into the working mask as one undoable edit.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from segdesk.core.events import Change, Property
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.edit.editor import Editor
-from segdesk.errors import SegdeskError
+from segdesk.errors import EditError, SegdeskError
 from segdesk.session.lineage import Lineage
 from segdesk.session.state import SessionState
 from segdesk.store.records import MaskRecord, MaskRole
@@ -23,7 +24,17 @@ class SaveOutcome:
 
 
 class Saving:
-    """Saves snapshots of the working mask and says how it went."""
+    """Saves snapshots of the working mask and says how it went.
+
+    Attributes
+    ----------
+    is_dirty : Property of bool
+        The mask in memory is newer than the one on disk.
+    last_saved : Property of datetime or None
+        When the mask on disk was made.
+    save_error : Property of str
+        Why the last save failed, "" when it did not.
+    """
 
     def __init__(self, state: SessionState, editor: Editor, lineage: Lineage) -> None:
         self._state = state
@@ -39,13 +50,13 @@ class Saving:
 
         A failure leaves the mask dirty and puts its message into `save_error`.
         """
-        case, rater, project = self._state.require_case(), self._state.require_rater(), self._state.require_project()
-        snapshot = self._lineage.stamped(case.labels.copy(), rater)
+        case = self._state.require_case()
+        write = self._writer()
         edits = self._edits
 
         def work(report: Progress) -> SaveOutcome:
             try:
-                return SaveOutcome(project.masks.save(snapshot, case.record.id, MaskRole.WORKING, rater.id))
+                return SaveOutcome(write())
             except SegdeskError as error:
                 return SaveOutcome(None, error)
 
@@ -55,11 +66,44 @@ class Saving:
 
         return Task("Saving the mask", Lane.DISK, work, apply)
 
-    def forget(self) -> None:
-        """Start clean: another mask is on the desk."""
+    def before_leaving(self) -> tuple[Callable[[], object], Callable[[], None]]:
+        """Return what must happen before another mask comes onto the desk.
+
+        Returns
+        -------
+        save, check : callable
+            `save` runs off-thread and writes what is unsaved now; `check` runs at home
+            and raises EditError if somebody drew in the meantime.
+        """
+        edits = self._edits
+        save: Callable[[], object] = self._writer() if self.is_dirty.value else _nothing
+
+        def check() -> None:
+            if self._edits != edits:
+                raise EditError("The mask was edited while the next case was loading; open it again.")
+
+        return save, check
+
+    def note_saved(self, record: MaskRecord, edits: int) -> None:
+        """Note that a snapshot taken at `edits` is on disk."""
+        self._tell(SaveOutcome(record), edits)
+
+    @property
+    def edits(self) -> int:
+        """Counts edits, to tell whether a snapshot is still the present state."""
+        return self._edits
+
+    def forget(self, last_saved: datetime | None) -> None:
+        """Start clean: another mask, saved then, is on the desk."""
         self.is_dirty.value = False
-        self.last_saved.value = None
+        self.last_saved.value = last_saved
         self.save_error.value = ""
+
+    def _writer(self) -> Callable[[], MaskRecord]:
+        """Return what writes the mask as it is now."""
+        case, rater, project = self._state.require_case(), self._state.require_rater(), self._state.require_project()
+        snapshot = self._lineage.stamped(case.labels.copy(), rater)
+        return lambda: project.masks.save(snapshot, case.record.id, MaskRole.WORKING, rater.id)
 
     def _on_edited(self, name: str) -> None:
         self._edits += 1
@@ -74,3 +118,7 @@ class Saving:
             self.last_saved.value = outcome.record.created
             self.is_dirty.value = self._edits != edits
         self._state.emit(Change.SAVED, self)
+
+
+def _nothing() -> None:
+    """Write nothing: all is saved."""

@@ -13,7 +13,9 @@ from segdesk.edit.editor import Editor
 from segdesk.edit.history import MIB, EditHistory
 from segdesk.session.drafts import Drafts
 from segdesk.session.lineage import Lineage
+from segdesk.session.opening import Opening
 from segdesk.session.panel import Panel
+from segdesk.session.parts import Parts
 from segdesk.session.saving import SaveOutcome, Saving
 from segdesk.session.scores import Scores
 from segdesk.session.settings import SessionSettings
@@ -50,6 +52,10 @@ class Session:
         Readers and models against the reference.
     teaching : Teaching
         Data set, fine-tuning, promotion.
+    rater : Property of RaterRecord or None
+        The present reader; `use_rater` changes it.
+    is_dirty, last_saved, save_error : Property
+        How the working mask on disk stands: for the status bar.
     """
 
     def __init__(
@@ -59,18 +65,20 @@ class Session:
         settings: SessionSettings | None = None,
     ) -> None:
         self.settings = settings or SessionSettings()
-        self._state = SessionState()
-        self._lineage = Lineage()
+        state, lineage = SessionState(), Lineage()
         self.editor = Editor(EditHistory(self.settings.undo_mib * MIB))
-        self._saving = Saving(self._state, self.editor, self._lineage)
-        self.drafts = Drafts(self._state, self.editor, self._lineage, predictor)
-        self.panel = Panel(self._state, self._lineage)
-        self.scores = Scores(self._state)
-        self.teaching = Teaching(self._state, trainer)
-        self.rater = self._state.rater
-        self.is_dirty = self._saving.is_dirty
-        self.last_saved = self._saving.last_saved
-        self.save_error = self._saving.save_error
+        saving = Saving(state, self.editor, lineage)
+        self.drafts = Drafts(state, self.editor, lineage, predictor)
+        self.panel = Panel(state, lineage, saving)
+        self.scores = Scores(state)
+        self.teaching = Teaching(state, trainer)
+        parts = Parts(state, self.editor, lineage, saving, self.drafts, self.panel, self.scores, self.teaching)
+        self._state, self._saving = state, saving
+        self._opening = Opening(parts, self.settings)
+        self.rater = state.rater
+        self.is_dirty = saving.is_dirty
+        self.last_saved = saving.last_saved
+        self.save_error = saving.save_error
 
     @property
     def changed(self) -> SignalInstance:
@@ -90,49 +98,86 @@ class Session:
     @property
     def cases(self) -> tuple[CaseSummary, ...]:
         """Rows of the case list, as last read from the project."""
-        return self._state.summaries
+        return self._state.view.summaries
 
     @property
     def raters(self) -> tuple[RaterRecord, ...]:
         """Readers of the project, as last read from it."""
-        return self._state.raters
+        return self._state.view.raters
 
     def create_project(self, folder: Path, name: str) -> Task[Project]:
-        """Return the task that makes a project in an empty or new folder and opens it."""
-        raise NotImplementedError
+        """Return the task that makes a project in an empty or new folder and opens it.
+
+        Raises
+        ------
+        StoreError
+            From the task: when there is a project already or the folder cannot be used.
+        """
+        reads = self.settings.required_reads
+        return self._opening.project(f"Creating {name}", lambda: Project.create(folder, name, required_reads=reads))
 
     def open_project(self, folder: Path) -> Task[Project]:
-        """Return the task that opens a project folder; an open one is closed."""
-        raise NotImplementedError
+        """Return the task that opens a project folder; an open one is closed.
+
+        Raises
+        ------
+        NotFound, SchemaTooNew, StoreError
+            From the task: when there is none, a newer segdesk wrote it, or it is damaged.
+        """
+        return self._opening.project(f"Opening {folder.name}", lambda: Project.open(folder))
 
     def open_path(self, path: Path, series_uid: str = "") -> Task[OpenCase | None]:
         """Return the task that opens whatever `path` is.
 
-        A project folder is opened as one (the result is None). An image file or folder
-        becomes a case of the open project, or of the user's desk project, and is opened.
+        Parameters
+        ----------
+        path : Path
+            A project folder (the result is None then), or an image file or folder: it
+            becomes a case of the open project, or of the user's desk project, and is
+            opened. An image that is a case already is opened as that case.
+        series_uid : str
+            Which series, where the folder holds several.
         """
-        raise NotImplementedError
+        return self._opening.path(path, series_uid)
 
     def add_images(self, images: Sequence[Path]) -> Task[tuple[CaseRecord, ...]]:
-        """Return the task that adds each image file or folder as a case of the project."""
-        raise NotImplementedError
+        """Return the task that adds each image file, or each series of a folder, as a case.
+
+        Stops at the first that cannot be read; those before it stay added.
+        """
+        return self._opening.images(images)
 
     def open_case(self, case_id: str) -> Task[OpenCase]:
-        """Return the task that opens a case with the present reader's working mask."""
-        raise NotImplementedError
+        """Return the task that opens a case with the present reader's working mask.
+
+        What is unsaved is saved first. If a newer case or reader was asked for before the
+        images are there, nothing is shown.
+
+        Raises
+        ------
+        ReadError
+            From the task: code ``image_changed`` when an image is missing or another one.
+        """
+        return self._opening.case(case_id)
 
     def use_rater(self, name: str, kind: RaterKind = RaterKind.HUMAN) -> Task[RaterRecord]:
         """Return the task that makes `name` the present reader and loads their own mask of the open case."""
-        raise NotImplementedError
+        return self._opening.rater(name, kind)
 
     def refresh(self) -> Task[tuple[CaseSummary, ...]]:
         """Return the task that reads cases, readers and visible votes again."""
-        raise NotImplementedError
+        return self._opening.refresh()
 
     def save_labels(self) -> Task[SaveOutcome]:
         """Return the task that saves a snapshot of the working mask; call it after each `editor.edited`."""
         return self._saving.save()
 
     def close(self) -> None:
-        """Close the case and the project."""
-        raise NotImplementedError
+        """Clear the desk and close the project.
+
+        Raises
+        ------
+        SaveFailed
+            If the mask has edits that are not saved.
+        """
+        self._opening.close()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from segdesk.core.events import Change, Property, Signal
 from segdesk.core.labels import LabelMap
+from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError
+from segdesk.session.view import CaseVotes, ProjectView, read_view
 from segdesk.store.project import Project
-from segdesk.store.records import CaseRecord, CaseSummary, RaterRecord
+from segdesk.store.records import CaseRecord, RaterRecord
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +51,8 @@ class SessionState:
     def __init__(self) -> None:
         self.project: Project | None = None
         self.case: OpenCase | None = None
-        self.summaries: tuple[CaseSummary, ...] = ()
-        self.raters: tuple[RaterRecord, ...] = ()
         self.rater: Property[RaterRecord | None] = Property(None)
+        self.view = ProjectView()
         self.serial = 0
 
     def emit(self, change: Change, source: object) -> None:
@@ -76,3 +80,31 @@ class SessionState:
     def is_current(self, serial: int) -> bool:
         """Whether the case with this serial is still the open one."""
         return self.case is not None and self.case.serial == serial
+
+    def take_view(self, view: ProjectView) -> None:
+        """Show what was read, unless it speaks of another case or reader than the present ones."""
+        case_id = "" if self.case is None else self.case.record.id
+        rater_id = "" if self.rater.value is None else self.rater.value.id
+        votes = view.case_votes
+        if (votes.case_id, votes.rater_id) != (case_id, rater_id):
+            kept = self.view.case_votes
+            votes = kept if (kept.case_id, kept.rater_id) == (case_id, rater_id) else CaseVotes()
+        self.view = replace(view, case_votes=votes)
+
+    def refreshing(self, title: str, lane: Lane, work: Callable[[Progress], T], apply: Callable[[T], None]) -> Task[T]:
+        """Return a task that reads the project's lists again after `work` and shows them before `apply`."""
+        project, rater = self.require_project(), self.rater.value
+        case_id = None if self.case is None else self.case.record.id
+        views: list[ProjectView] = []
+
+        def work_and_read(report: Progress) -> T:
+            result = work(report)
+            views.append(read_view(project, case_id, rater))
+            return result
+
+        def show_and_apply(result: T) -> None:
+            if self.project is project:
+                self.take_view(views.pop())
+                apply(result)
+
+        return Task(title, lane, work_and_read, show_and_apply)

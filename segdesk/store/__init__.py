@@ -1,1 +1,5 @@
-"""The project on disk: cases, readers, masks, votes, models, jobs."""
+"""Projects on disk: cases, readers, masks, votes, consensus, models, jobs."""
+
+from segdesk.store.project import Project
+
+__all__ = ["Project"]

@@ -171,7 +171,7 @@ class ConsensusRecord:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A model the project knows. Promotions are separate, append-only records."""
+    """A model the project knows; `name` is its line: a challenger and its base share one, and one champion."""
 
     id: int
     name: str

@@ -1,0 +1,61 @@
+"""Bring an older project file to the present schema: backup, one transaction, check."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from segdesk.errors import StoreError
+from segdesk.store.backup import back_up
+from segdesk.store.schema import SCHEMA_VERSION
+
+Migration = Callable[[sqlite3.Connection], None]
+"""Turns a file of version n into one of version n + 1, inside the caller's transaction."""
+
+MIGRATIONS: Mapping[int, Migration] = {}
+"""By the version they start from. Version 1 is the first that was ever written."""
+
+
+def migrate(
+    path: Path, version: int, target: int = SCHEMA_VERSION, migrations: Mapping[int, Migration] | None = None
+) -> None:
+    """Migrate a file of `version` to `target`, or leave it exactly as it was.
+
+    Parameters
+    ----------
+    path : Path
+        The project file.
+    version, target : int
+        Schema versions.
+    migrations : mapping of int to Migration, optional
+        The steps; `MIGRATIONS` by default.
+
+    Raises
+    ------
+    StoreError
+        If a step is unknown or fails; the file is unchanged and a backup was made.
+    """
+    steps = MIGRATIONS if migrations is None else migrations
+    missing = [number for number in range(version, target) if number not in steps]
+    if missing:
+        raise StoreError(f"No way is known from project schema {missing[0]}; it was left as it is.", path=path)
+    back_up(path, always=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        try:
+            for number in range(version, target):
+                steps[number](file)
+            file.execute(f"PRAGMA user_version={int(target)}")
+            _check(file)
+            file.execute("COMMIT")
+        except (sqlite3.DatabaseError, StoreError) as error:
+            file.execute("ROLLBACK")
+            raise StoreError(f"The project could not be updated ({error}); it was left as it is.", path=path) from error
+
+
+def _check(file: sqlite3.Connection) -> None:
+    problem = str(file.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    if problem != "ok":
+        raise StoreError(problem)
