@@ -52,7 +52,7 @@ def save_checkpoint(folder: Path, state: Checkpoint, run_id: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     payload = save({name: tensor.contiguous() for name, tensor in state.tensors.items()})
     name = f"state-{state.step:08d}.safetensors"
-    replace_file(folder / name, lambda path: path.write_bytes(payload), overwrite=True)
+    _write(folder / name, payload)
     entry = {
         "file": name,
         "sha256": hashlib.sha256(payload).hexdigest(),
@@ -61,7 +61,7 @@ def save_checkpoint(folder: Path, state: Checkpoint, run_id: str) -> None:
     }
     kept = [each for each in _entries(folder, run_id) if each["file"] != name][:1]
     text = json.dumps({"run_id": run_id, "states": [entry, *kept]})
-    replace_file(folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"), overwrite=True)
+    _write(folder / MANIFEST, text.encode())
     names = {each["file"] for each in (entry, *kept)}
     for old in folder.glob("state-*.safetensors"):
         if old.name not in names:
@@ -81,6 +81,13 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
         except (OSError, SafetensorError, KeyError):
             continue
     return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    def put(partial: Path) -> None:
+        partial.write_bytes(content)
+
+    replace_file(path, put, overwrite=True)
 
 
 def _entries(folder: Path, run_id: str) -> list[dict[str, Any]]:

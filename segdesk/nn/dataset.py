@@ -35,8 +35,8 @@ class CaseFiles:
         Patient key; the case name where nothing better is known.
     part : str
         "train", "test" (kept for the final score) or "" (not decided by the data set).
-    began_as_model : bool
-        The reference began as a model's own draft; scores on it flatter that model.
+    drafted_by : tuple of str
+        Hashes of the weights whose drafts the reference began as; scores on it flatter those models.
     """
 
     name: str
@@ -44,7 +44,7 @@ class CaseFiles:
     label: Path
     patient: str
     part: str = ""
-    began_as_model: bool = False
+    drafted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ from segdesk.zoo.spec import ModelSpec
 Emit = Callable[[Mapping[str, Any]], None]
 """Takes one JSON event."""
 
+_STEPS_PER_LOOK, _SECONDS_PER_LOOK = 25, 20.0
+"""A validation and a checkpoint take a few seconds; runs shorter than this have one, at the end."""
+
 _PROGRESS_S = 1.0
 """Progress events come no faster than this."""
 
@@ -49,6 +52,11 @@ class Budget:
         if self.steps:
             return self.steps
         return max(step, round(step / max(self.progress(step, seconds), 1e-9))) if step else 0
+
+    def looks(self, wanted: int) -> int:
+        """Return how often the state is validated and kept: no more than a short run can afford."""
+        affordable = self.steps // _STEPS_PER_LOOK if self.steps else int((self.seconds or 0.0) / _SECONDS_PER_LOOK)
+        return max(1, min(wanted, affordable))
 
 
 @dataclass(slots=True)
@@ -118,6 +126,7 @@ class Fit:
         ModelError
             If the loss is no number (code ``diverged``); the last checkpoint stays.
         """
+        looks = self._budget.looks(validations)
         step = self._resume(emit)
         before, started = self._history.seconds, time.monotonic()
         last_told = -math.inf
@@ -134,7 +143,7 @@ class Fit:
             if time.monotonic() - last_told >= _PROGRESS_S:
                 last_told = time.monotonic()
                 self._tell(step, seconds, emit)
-            if self._is_due(progress, step, seconds, validations):
+            if self._is_due(progress, step, seconds, looks):
                 self._look(step, bf16, emit)
         if not self._best:
             self._look(step, bf16, emit)
@@ -150,9 +159,9 @@ class Fit:
         emit({"event": "progress", "step": found.step, "text": f"Resumed at step {found.step}."})
         return found.step
 
-    def _is_due(self, before: float, step: int, seconds: float, validations: int) -> bool:
+    def _is_due(self, before: float, step: int, seconds: float, looks: int) -> bool:
         after = min(1.0, self._budget.progress(step, seconds))
-        return int(after * validations) > int(before * validations)
+        return int(after * looks) > int(before * looks)
 
     def _tell(self, step: int, seconds: float, emit: Emit) -> None:
         steps = self._budget.steps_expected(step, seconds)
@@ -169,7 +178,7 @@ class Fit:
         """Score the averaged weights, keep them if they are the best, and write a checkpoint."""
         self._history.losses.append((step, round(_mean(self._recent), 5)))
         self._recent.clear()
-        score = score_fold(self._learner.average, self._fold, self._spec.patch_kji, bf16=bf16)
+        score = score_fold(self._learner.average, self._spec, self._fold, bf16=bf16)
         self._note(step, score, emit)
         if score.mean_dice >= self._history.best_dice or not self._fold:
             self._history.best_dice, self._history.best_step = score.mean_dice, step
@@ -182,7 +191,7 @@ class Fit:
     def _note(self, step: int, score: FoldScore, emit: Emit) -> None:
         if not self._fold:
             return
-        by_label = {str(self._spec.label_values[c]): round(d, 5) for c, d in score.dice_by_label.items()}
+        by_label = {str(self._spec.label_values[c]): round(d, 5) for c, d in score.dice_by_class.items()}
         self._history.scores.append((step, round(score.mean_dice, 5), by_label))
         emit(
             {

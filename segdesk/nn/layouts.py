@@ -46,6 +46,7 @@ def read_dataset(root: Path, layout: Layout | None = None, split: Path | None = 
         dataset = _with_parts(dataset, read_table(table, "case", "split"))
     if not dataset.cases:
         raise bad_dataset(f"No case was found in {root.name!r}; check the folder or the recipe's patterns.", root)
+    dataset = _with_drafts(dataset, root / "manifest.json")
     return _with_patients(dataset, root / (layout.patients if layout and layout.patients else "patients.csv"))
 
 
@@ -122,7 +123,8 @@ def _json_labels(labels: Any, path: Path) -> tuple[tuple[RecipeLabel, ...], int 
     if not isinstance(labels, dict) or not labels:
         raise bad_dataset('dataset.json needs labels, for example {"background": 0, "liver": 1}.', path)
     try:
-        pairs = {int(k) if str(k).isdigit() else int(v): str(v if str(k).isdigit() else k) for k, v in labels.items()}
+        by_value = all(str(key).isdigit() for key in labels)
+        pairs = {int(k): str(v) for k, v in labels.items()} if by_value else {int(v): str(k) for k, v in labels.items()}
     except (TypeError, ValueError) as exc:
         raise bad_dataset(
             "dataset.json: regions (lists of labels) are not supported; give one value each.", path
@@ -203,6 +205,18 @@ def _with_parts(dataset: Dataset, table: Mapping[str, str]) -> Dataset:
     warnings += [Warn("case_excluded", f"{name}: not in the split.") for name in left_out]
     cases = [replace(c, part=_PARTS[table[c.name].lower()]) for c in dataset.cases if c.name in table]
     return replace(dataset, cases=tuple(cases), warnings=(*dataset.warnings, *warnings))
+
+
+def _with_drafts(dataset: Dataset, manifest: Path) -> Dataset:
+    """Mark the cases whose mask began as a model's draft, as segdesk's own export tells."""
+    try:
+        rows = json.loads(manifest.read_text(encoding="utf-8"))
+        drafts = {name: tuple(map(str, row.get("began_as_draft_of", ()))) for name, row in rows.items()}
+    except FileNotFoundError:
+        return dataset
+    except (OSError, ValueError, AttributeError, TypeError) as exc:
+        raise bad_dataset("manifest.json cannot be read; export the training set again.", manifest) from exc
+    return replace(dataset, cases=tuple(replace(c, drafted_by=drafts.get(c.name, ())) for c in dataset.cases))
 
 
 def _with_patients(dataset: Dataset, table: Path) -> Dataset:

@@ -111,7 +111,8 @@ class Learner:
     def _average(self, step: int) -> None:
         # Early on the average follows quickly, else it would remember the random start.
         weight = 1 - min(self._numbers.ema, (1 + step) / (10 + step))
-        mine, theirs = list(self.network.parameters()), list(self.average.parameters())
+        mine: list[Tensor] = list(self.network.parameters())
+        theirs: list[Tensor] = list(self.average.parameters())
         torch._foreach_lerp_(theirs, mine, weight)
         for own, averaged in zip(self.network.buffers(), self.average.buffers(), strict=True):
             averaged.copy_(own)

@@ -80,8 +80,9 @@ def _percentiles(values: FloatArray, tissue: NDArray[np.bool_], how: Normalisati
 
 
 def _window(values: FloatArray, tissue: NDArray[np.bool_], how: Normalisation) -> FloatArray:
-    # The spec guarantees the four numbers for a window.
-    return np.asarray((values.clip(how.low, how.high) - (how.mean or 0.0)) / (how.std or 1.0), dtype=np.float32)
+    # The spec guarantees the four numbers of a window; the words behind "or" satisfy the type checker.
+    clipped = values.clip(how.low or 0.0, how.high or 0.0)
+    return np.asarray((clipped - (how.mean or 0.0)) / (how.std or 1.0), dtype=np.float32)
 
 
 def _none(values: FloatArray, tissue: NDArray[np.bool_], how: Normalisation) -> FloatArray:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from safetensors.torch import save
 from torch import Tensor
 
-from segdesk.nn.fit import Fitted, History
+from segdesk.nn.fit import Budget, Fitted, History
 from segdesk.nn.recipe import Recipe
 from segdesk.nn.scoring import CaseDice, as_csv
 from segdesk.zoo.model_folder import ModelFolder
@@ -62,6 +63,33 @@ def write_model(folder: Path, outcome: Outcome, *, overwrite: bool) -> ModelFold
         extras["recipe.toml"] = outcome.recipe.text
     payload = save({name: tensor.contiguous() for name, tensor in sorted(outcome.weights.items())})
     return write_model_folder(folder, outcome.spec, payload, card(outcome), extras, overwrite=overwrite)
+
+
+class Settings(Protocol):
+    """What the command lines of `train` and `finetune` have in common."""
+
+    @property
+    def out(self) -> Path: ...  # noqa: D102
+    @property
+    def budget(self) -> Budget: ...  # noqa: D102
+    @property
+    def recipe(self) -> Path | None: ...  # noqa: D102
+    @property
+    def split(self) -> Path | None: ...  # noqa: D102
+    @property
+    def device(self) -> str: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+
+def command_line(words: Sequence[str], settings: Settings) -> str:
+    """Return the command that repeats a run; files by their names, so that no one's folders are published."""
+    line = ["segdesk", *words, "--out", settings.out.name]
+    line += ["--recipe", settings.recipe.name] if settings.recipe else []
+    line += ["--split", settings.split.name] if settings.split else []
+    budget = settings.budget
+    line += ["--steps", str(budget.steps)] if budget.steps else ["--time-budget", f"{budget.seconds:g}"]
+    return shlex.join([*line, "--device", settings.device, "--seed", str(settings.seed)])
 
 
 def log_csv(history: History) -> str:
@@ -125,8 +153,8 @@ def _how(outcome: Outcome) -> str:
 
 
 def _score_lines(outcome: Outcome) -> list[str]:
-    test = outcome.spec.metrics.get("test")
-    if not outcome.scores or not isinstance(test, dict):
+    test: Any = outcome.spec.metrics.get("test")
+    if not outcome.scores or not test:
         return ["No case was kept apart: this model has no score."]
     lines = ["| label | mean Dice | 95 % interval | median | worst | n |", "|---|---|---|---|---|---|"]
     rows: dict[str, Any] = {row["name"]: row["dice"] for row in test["labels"].values()}

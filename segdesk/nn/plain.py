@@ -50,7 +50,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise UsageError(f"{where} is a list.")
         return tuple(_typed(each, get_args(hint)[0], where) for each in value)
-    allowed = [each for each in (get_args(hint) or (hint,))]
+    allowed = get_args(hint) or (hint,)
     if value is None and type(None) in allowed:
         return None
     if float in allowed and type(value) in (int, float):

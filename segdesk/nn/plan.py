@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -67,7 +68,9 @@ def plan_model(dataset: Dataset, cases: Sequence[LoadedCase], recipe: Recipe, na
 def default_network(dims: int) -> NetworkSpec:
     """Return the network used where none is named: 2.8 million parameters in 3D, 1.9 in 2D."""
     widths = [32, 64, 96, 128] if dims == 3 else [32, 64, 96, 128, 160]
-    return NetworkSpec(name="residual_unet", parameters={"widths": widths, "deep_supervision": 1})
+    return NetworkSpec.model_validate(
+        {"name": "residual_unet", "parameters": {"widths": widths, "deep_supervision": 1}}
+    )
 
 
 def _labels(dataset: Dataset) -> tuple[LabelSpec, ...]:
@@ -79,10 +82,16 @@ def _labels(dataset: Dataset) -> tuple[LabelSpec, ...]:
     )
 
 
-def _orientation(choice: PreprocessingChoice, cases: Sequence[LoadedCase], dims: int) -> str | None:
+def _orientation(choice: PreprocessingChoice, cases: Sequence[LoadedCase], dims: int) -> Literal["RAS", "LPS"] | None:
     """Turn 3D scans to RAS where every case knows its axes; 2D images keep theirs."""
-    if choice.orientation or dims == 2:
-        return choice.orientation or None
+    if choice.orientation not in ("", "RAS", "LPS"):
+        raise UsageError(f"orientation is RAS, LPS or nothing, not {choice.orientation[:20]!r}.")
+    if choice.orientation == "LPS":
+        return "LPS"
+    if choice.orientation == "RAS":
+        return "RAS"
+    if dims == 2:
+        return None
     return "RAS" if all(_first_grid(case).orientation_known for case in cases) else None
 
 

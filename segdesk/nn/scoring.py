@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from segdesk.core.labels import LabelArray
 from segdesk.core.progress import Progress, silent
 from segdesk.nn.dataset import LoadedCase
-from segdesk.nn.losses import IGNORE
 from segdesk.nn.preprocess import preprocess
-from segdesk.nn.validation import window_logits
+from segdesk.nn.validation import class_dices, segment
 from segdesk.zoo.spec import ModelSpec
 
 BOOTSTRAP_ROUNDS = 2000
@@ -27,7 +24,10 @@ BOOTSTRAP_ROUNDS = 2000
 
 @dataclass(frozen=True, slots=True)
 class CaseDice:
-    """Dice per label value of one case; None where a label is in neither mask."""
+    """Dice per label value of one case; None where a label is in neither mask.
+
+    `began_as_model`: the reference began as a model's draft, which flatters that model.
+    """
 
     case: str
     patient: str
@@ -41,37 +41,18 @@ class CaseDice:
         return float(np.mean(known)) if known else None
 
 
-@torch.inference_mode()
 def score_cases(
-    network: nn.Module, spec: ModelSpec, cases: Sequence[LoadedCase], bf16: bool, report: Progress = silent
+    network: nn.Module, spec: ModelSpec, cases: Sequence[LoadedCase], report: Progress = silent
 ) -> list[CaseDice]:
-    """Segment every case and compute Dice per label on the case's own grid."""
-    network.eval()
-    device = next(network.parameters()).device.type
+    """Segment every case in full precision and compute Dice per label on the case's own grid."""
     scores: list[CaseDice] = []
     for done, case in enumerate(cases):
         report(done, len(cases), f"Scoring {case.files.name}")
-        ready = preprocess(case.channels, spec)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
-            logits = window_logits(network, torch.from_numpy(ready.array), spec.patch_kji)
-        drawn = ready.labels_to_source(logits.numpy())
-        scores.append(
-            CaseDice(
-                case.files.name, case.files.patient, dice_by_value(drawn, case.classes, spec), case.files.began_as_model
-            )
-        )
+        drawn = segment(network, spec, preprocess(case.channels, spec))
+        dices = class_dices(drawn, case.classes, len(spec.labels))
+        by_value = dict(zip(spec.label_values[1:], dices, strict=True))
+        scores.append(CaseDice(case.files.name, case.files.patient, by_value, bool(case.files.drafted_by)))
     return scores
-
-
-def dice_by_value(drawn: LabelArray, reference: LabelArray, spec: ModelSpec) -> dict[int, float | None]:
-    """Compute 2|A∩B| / (|A|+|B|) per label value from class indices; ignored voxels do not count."""
-    counted = reference != IGNORE
-    result: dict[int, float | None] = {}
-    for index, value in enumerate(spec.label_values[1:], start=1):
-        a, b = (drawn == index) & counted, reference == index
-        size = int(a.sum()) + int(b.sum())
-        result[value] = None if size == 0 else 2 * int((a & b).sum()) / size
-    return result
 
 
 def summary(scores: Sequence[CaseDice], spec: ModelSpec) -> dict[str, Any]:

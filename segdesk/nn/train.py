@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdesk.core.progress import Progress
+from segdesk.nn.device import resolve_device
 from segdesk.nn.fit import Budget, Emit
 from segdesk.nn.layouts import read_dataset
 from segdesk.nn.networks.registry import network_named, network_of
-from segdesk.nn.output import Outcome, write_model
+from segdesk.nn.output import Outcome, command_line, write_model
 from segdesk.nn.plan import default_network, plan_model
-from segdesk.nn.prepare import choose_device, divide
+from segdesk.nn.prepare import divide
 from segdesk.nn.recipe import Recipe, read_recipe
 from segdesk.nn.run import (
     Material,
@@ -102,31 +102,22 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     spec = plan_model(dataset, material.train, recipe, settings.out.name)
     frame = RunFrame(settings.budget, settings.seed, work_folder(settings.out))
     with reproducible(settings.seed, settings.threads):
-        network = network_of(spec).to(choose_device(settings.device))
+        network = network_of(spec).to(resolve_device(settings.device))
         fitted = fit_network(network, spec, recipe, material, frame, emit, report)
         network.load_state_dict(dict(fitted.weights))
-        scores = score_cases(network, spec, material.test, recipe.training.bf16, report)
+        scores = score_cases(network, spec, material.test, report)
     history = fitted.history
     metrics = {
         "fold": {"cases": len(material.fold), "mean_dice": history.best_dice if material.fold else None},
         "test": summary(scores, spec) if scores else None,
     }
     finished = spec.model_copy(update={"training": _record(material, recipe), "metrics": metrics})
-    outcome = Outcome(finished, fitted.weights, recipe, fitted, tuple(scores), command_line(settings))
+    words = ["train", "--data", settings.data.name]
+    told = command_line([*words, "--network", settings.network] if settings.network else words, settings)
+    outcome = Outcome(finished, fitted.weights, recipe, fitted, tuple(scores), told)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
     shutil.rmtree(frame.folder, ignore_errors=True)
     emit({"event": "result", **_result(settings, finished, [score.case for score in scores], fitted.steps)})
-
-
-def command_line(settings: TrainSettings) -> str:
-    """Return the command that repeats a run; folders by their names, so that no one's paths are published."""
-    budget = settings.budget
-    words = ["segdesk", "train", "--data", settings.data.name, "--out", settings.out.name]
-    words += ["--recipe", settings.recipe.name] if settings.recipe else []
-    words += ["--network", settings.network] if settings.network else []
-    words += ["--split", settings.split.name] if settings.split else []
-    words += ["--steps", str(budget.steps)] if budget.steps else ["--time-budget", f"{budget.seconds:g}"]
-    return shlex.join([*words, "--device", settings.device, "--seed", str(settings.seed)])
 
 
 def _recipe(settings: TrainSettings) -> Recipe:

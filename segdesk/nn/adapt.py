@@ -1,0 +1,81 @@
+"""Fit a data set, a recipe and a network's freedom to the model that is taught further."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from segdesk.nn.dataset import Dataset, bad_dataset
+from segdesk.nn.recipe import Recipe, RecipeLabel, read_recipe
+from segdesk.zoo.model_folder import ModelFolder
+from segdesk.zoo.spec import ModelSpec
+
+RECIPE_NAME = "recipe.toml"
+
+FEW_PATIENTS, SOME_PATIENTS = 5, 20
+"""Below the first the whole encoder is frozen, below the second its finer half.
+
+After Tajbakhsh et al., IEEE TMI 35:1299, 2016: the fewer the cases, the fewer layers are tuned.
+"""
+
+_TUNING_RATE = 0.25
+"""Learning rate of fine-tuning as a part of that of training."""
+
+_TUNING_EMA = 0.99
+
+
+def adapt_dataset(dataset: Dataset, spec: ModelSpec) -> Dataset:
+    """Return the data set with the model's channels and labels; values match by number.
+
+    Raises
+    ------
+    SegdeskError
+        If channels or labels are not the model's (code ``bad_dataset``).
+    """
+    channels = spec.channel_names
+    order = list(range(len(channels)))
+    if len(channels) == 1 == len(dataset.channels):
+        pass
+    elif set(channels) <= set(dataset.channels):
+        order = [dataset.channels.index(name) for name in channels]
+    else:
+        raise bad_dataset(
+            f"The model needs the channels {', '.join(channels)}; the data have {', '.join(dataset.channels)}.",
+            dataset.root,
+        )
+    theirs, ours = {label.value for label in dataset.labels}, set(spec.label_values[1:])
+    if theirs != ours:
+        difference = ", ".join(str(value) for value in sorted(theirs ^ ours))
+        raise bad_dataset(
+            f"The labels of the data and of the model must be the same; they differ in {difference}. "
+            "A label that is not declared would be taught away; train a new model for other labels.",
+            dataset.root,
+        )
+    sources = {label.value: label.source for label in dataset.labels}
+    labels = tuple(RecipeLabel(each.value, each.name, sources[each.value]) for each in spec.labels)
+    cases = tuple(replace(case, images=tuple(case.images[n] for n in order)) for case in dataset.cases)
+    return replace(dataset, channels=channels, labels=labels, cases=cases)
+
+
+def tuning_recipe(path: Path | None, base: ModelFolder) -> Recipe:
+    """Return the recipe of a fine-tuning: the one given, else the base's own with a smaller learning rate."""
+    if path is not None:
+        return read_recipe(path)
+    own = base.path / RECIPE_NAME
+    recipe = read_recipe(own) if own.is_file() else Recipe()
+    numbers = recipe.training
+    gentle = replace(numbers, learning_rate=numbers.learning_rate * _TUNING_RATE, ema=min(numbers.ema, _TUNING_EMA))
+    return replace(recipe, layout=None, training=gentle)
+
+
+def freeze_for(network: nn.Module, patients: int) -> str:
+    """Freeze encoder stages by the number of training patients; say what was done in one sentence."""
+    stages = getattr(network, "encoder", None) or getattr(network, "down", None)
+    if not isinstance(stages, nn.ModuleList) or patients >= SOME_PATIENTS:
+        return f"All of the network is trained ({patients} training patients)."
+    count = len(stages) if patients < FEW_PATIENTS else len(stages) // 2
+    for stage in stages[:count]:
+        stage.requires_grad_(False)
+    return f"{count} of {len(stages)} encoder stages are frozen ({patients} training patients)."
