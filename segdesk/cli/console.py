@@ -108,8 +108,9 @@ class Page:
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console as RichConsole
 
-        # Markup and highlighting off: file names hold brackets. soft_wrap: a path is never broken in two.
-        self._rich = RichConsole(file=stream, markup=False, highlight=False, soft_wrap=True)
+        # Markup and highlighting off: file names hold brackets. Wide where nobody looks: a path is never broken in two.
+        width = None if stream.isatty() else 4096
+        self._rich = RichConsole(file=stream, markup=False, highlight=False, soft_wrap=True, width=width)
 
     def line(self, text: str = "") -> None:
         """Write one line."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segdesk.errors import NotFound, UsageError, WriteError
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff", ".dcm")
+_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff", ".dcm")
 
 
 def require_exists(*paths: Path) -> None:

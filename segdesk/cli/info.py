@@ -7,35 +7,63 @@ from typing import Annotated
 
 import typer
 
-from segdesk.cli.console import Console, Json, Page, Refused
+from segdesk.cli.console import Console, Page, Refused
 from segdesk.cli.files import require_exists
 from segdesk.cli.options import JsonOption, QuietOption
 from segdesk.errors import ReadError
-from segdesk.io import ScanResult, scan
+from segdesk.io import ScanResult, SeriesEntry, scan
 
 PathArgument = Annotated[Path, typer.Argument(help="An image file or a folder.", show_default=False)]
 
 
 def info(path: PathArgument, json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Show what is there: series, geometry, warnings. Names of patients are never shown."""
+    """Show what is there: series, geometry, warnings. Patients' names are never shown."""
     require_exists(path)
     console = Console(json=json, quiet=quiet)
     with console.progress(f"Looking at {path.name}") as report:
         found = scan(path, report)
-    payload = scan_json(path, found)
+    payload = found.to_json()
     if not found.series:
-        raise Refused(_nothing_readable(path, found), {"refused": payload["refused"]})
-    console.show(payload, lambda page: _info_page(page, payload))
+        raise Refused(_nothing_to_open(found), {"refused": payload["refused"], "skipped": found.skipped})
+    console.show(payload, lambda page: _info_page(page, found))
 
 
-def scan_json(path: Path, found: ScanResult) -> Json:
-    """Return the JSON form of CONTRACT."""
-    raise NotImplementedError
+def _nothing_to_open(found: ScanResult) -> ReadError:
+    if not found.refused:
+        return ReadError(f"{found.path} holds no image; choose a folder with images.", code="empty", path=found.path)
+    first, rest = found.refused[0], len(found.refused) - 1
+    more = f" ({rest} more refused)" if rest else ""
+    return ReadError(f"{found.path}: {first.message}{more}", code=first.code, path=found.path)
 
 
-def _nothing_readable(path: Path, found: ScanResult) -> ReadError:
-    raise NotImplementedError
+def _info_page(page: Page, found: ScanResult) -> None:
+    rows = [
+        (
+            entry.uid,
+            entry.kind.value,
+            entry.modality or "–",
+            _shape(entry),
+            _spacing(entry),
+            entry.orientation,
+            entry.dtype,
+            entry.files,
+        )
+        for entry in found.series
+    ]
+    page.table(("Series", "Kind", "Modality", "Shape k,j,i", "Voxel mm", "Axes", "Type", "Files"), rows)
+    for entry in found.series:
+        for warning in entry.warnings:
+            page.line(f"warning ({warning.code}): {entry.uid}: {warning.message}")
+    for refusal in found.refused:
+        page.line(f"refused ({refusal.code}), {refusal.files} files: {refusal.message}")
+    if found.skipped:
+        page.line(f"{found.skipped} files are no images.")
 
 
-def _info_page(page: Page, payload: Json) -> None:
-    raise NotImplementedError
+def _shape(entry: SeriesEntry) -> str:
+    shape = "x".join(str(n) for n in entry.shape_kji)
+    return f"{entry.time_points} x ({shape})" if entry.time_points > 1 else shape
+
+
+def _spacing(entry: SeriesEntry) -> str:
+    return "unknown" if entry.spacing_kji_mm is None else " x ".join(f"{mm:.4g}" for mm in entry.spacing_kji_mm)

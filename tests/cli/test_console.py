@@ -93,3 +93,9 @@ def test_cells(value: object, text: str) -> None:
 
 def test_control_characters_never_reach_the_terminal() -> None:
     assert one_line("a\tb\x1b]0;title\x07") == "a b�]0;title�"
+
+
+def test_a_long_path_is_not_broken_when_the_output_is_piped() -> None:
+    stream = io.StringIO()
+    Page(stream).table(("Name", "Dice"), [("a" * 200, 0.5)])
+    assert "a" * 200 in stream.getvalue()

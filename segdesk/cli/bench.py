@@ -1,0 +1,1 @@
+"""`segdesk bench`: this machine's figures."""
