@@ -164,7 +164,7 @@ def _first_remark(row: SeriesRow) -> str:
 SERIES_COLUMNS: tuple[Column[SeriesRow], ...] = (
     Column("Name", lambda row: row.name, width_px=216),
     Column("Modality", lambda row: row.entry.modality or UNDEFINED, width_px=72),
-    Column("Kind", lambda row: KIND_WORDS[row.entry.kind], width_px=112),
+    Column("Kind", lambda row: KIND_WORDS[row.entry.kind], width_px=144),
     Column(
         "Size", lambda row: size_kji(row.entry.shape_kji, row.entry.spacing_kji_mm), width_px=248,
         help="Columns × rows × slices in voxels, and the distance of voxel centres in mm",

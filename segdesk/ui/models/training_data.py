@@ -14,8 +14,8 @@ MIN_TEST_PATIENTS = 5
 
 _WHY_NOT = {
     CaseStatus.NEW: "not read yet",
-    CaseStatus.READING: "reads are missing",
-    CaseStatus.READ: "read, but not merged into a consensus",
+    CaseStatus.READING: "with reads missing",
+    CaseStatus.READ: "not merged yet",
 }
 
 

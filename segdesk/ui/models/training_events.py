@@ -110,7 +110,8 @@ def _validation(event: Mapping[str, Any]) -> tuple[Event, ...]:
 
 
 def _checkpoint(event: Mapping[str, Any]) -> tuple[Event, ...]:
-    return (Told(f"Step {int(number(event, 'step', 0))}: best state so far kept."),)
+    step, best = int(number(event, "step", 0)), int(number(event, "best_step", -1))
+    return (Told(f"Step {step} is the best state so far and is kept."),) if best in (-1, step) else ()
 
 
 def _result(event: Mapping[str, Any]) -> tuple[Event, ...]:

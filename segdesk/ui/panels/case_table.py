@@ -78,10 +78,13 @@ class CaseTable(RowTable[CaseRow]):
 def _pixmap(picture: Picture) -> QPixmap:
     pixels = np.ascontiguousarray(picture)
     image = QImage(pixels.data, SIDE_PX, SIDE_PX, 3 * SIDE_PX, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(image.copy())
+    pixmap = QPixmap.fromImage(image.copy())
+    pixmap.setDevicePixelRatio(SIDE_PX / _PICTURE_PX)
+    return pixmap
 
 
 def _blank() -> QPixmap:
     pixmap = QPixmap(SIDE_PX, SIDE_PX)
+    pixmap.setDevicePixelRatio(SIDE_PX / _PICTURE_PX)
     pixmap.fill(Qt.GlobalColor.transparent)
     return pixmap

@@ -42,8 +42,7 @@ class EmptyState(QWidget):
         layout.setContentsMargins(32, 32, 32, 32)
         layout.setSpacing(16)
         layout.addStretch(2)
-        for label in (self._headline, self._hint):
-            layout.addWidget(label, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addLayout(_column(self._headline, self._hint))
         layout.addLayout(self._button_row(actions))
         layout.addStretch(3)
 
@@ -72,9 +71,24 @@ class EmptyState(QWidget):
         return row
 
 
+def _column(*labels: QLabel) -> QHBoxLayout:
+    """Put labels into a column of fixed width; an alignment flag instead would clip their wrapped lines."""
+    column = QWidget()
+    column.setFixedWidth(_TEXT_WIDTH_PX)
+    below = QVBoxLayout(column)
+    below.setContentsMargins(0, 0, 0, 0)
+    below.setSpacing(8)
+    for label in labels:
+        below.addWidget(label)
+    row = QHBoxLayout()
+    row.addStretch()
+    row.addWidget(column)
+    row.addStretch()
+    return row
+
+
 def _centred(text: str) -> QLabel:
     label = QLabel(text)
     label.setAlignment(Qt.AlignmentFlag.AlignCenter)
     label.setWordWrap(True)
-    label.setFixedWidth(_TEXT_WIDTH_PX)
     return label

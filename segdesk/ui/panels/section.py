@@ -70,25 +70,26 @@ class ScrollColumn(QScrollArea):
     ----------
     width_px : int
         Fixed width of the column.
-    *parts : QWidget
-        Sections from top to bottom.
     """
 
-    def __init__(self, width_px: int, *parts: QWidget) -> None:
+    def __init__(self, width_px: int) -> None:
         super().__init__()
         set_role(self, Role.PANEL)
         content = QFrame()
         set_role(content, Role.PANEL)
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(3 * GRID_PX)
-        for part in parts:
-            layout.addWidget(part)
-        layout.addStretch()
+        self._sections = QVBoxLayout(content)
+        self._sections.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
+        self._sections.setSpacing(3 * GRID_PX)
         self.setWidget(content)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFixedWidth(width_px)
+
+    def set_sections(self, *parts: QWidget) -> None:
+        """Put parts below each other; called once."""
+        for part in parts:
+            self._sections.addWidget(part)
+        self._sections.addStretch()
 
 
 def wrapped(text: str, role: Role | None = None) -> QLabel:

@@ -28,6 +28,7 @@ class TeachSetup(ScrollColumn):
     stop_asked = QtSignal()
 
     def __init__(self, model: TrainingModel) -> None:
+        super().__init__(WIDTH_PX)
         self._model = model
         self._usable, self._left_out = wrapped(""), wrapped("", Role.MUTED)
         self._notes = Notes(Role.WARNING)
@@ -41,8 +42,7 @@ class TeachSetup(ScrollColumn):
         self.start_button, self.stop_button = QPushButton("Start training"), QPushButton("Stop")
         set_role(self.start_button, Role.PRIMARY)
         self._hint = wrapped("", Role.MUTED)
-        super().__init__(
-            WIDTH_PX,
+        self.set_sections(
             Section("What it learns from", self._usable, self._left_out, self._notes),
             Section("Starts from", self._picker, self._title),
             Section("Time budget", self._minutes),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QProgressBar, QVBoxLayout, QWidget
 
-from segdesk.core.labels import PALETTE
+from segdesk.core.labels import Colour
 from segdesk.ui.models.number_text import UNDEFINED, duration, fixed
 from segdesk.ui.models.training_curves import TrainingStory
 from segdesk.ui.models.training_events import Told
@@ -25,6 +24,9 @@ _STATE_WORDS = {
     RunState.DIED: "Ended early",
 }
 
+_LABEL_COLOURS: tuple[Colour, ...] = ((230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (187, 204, 51))
+"""Colour-blind safe and far from the accent, which is the mean's."""
+
 
 class TrainingProgress(QWidget):
     """Figures, loss and Dice curves, and the event log of the present run."""
@@ -36,7 +38,7 @@ class TrainingProgress(QWidget):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self.loss_view = CurveView("Training loss", "step")
-        self.dice_view = CurveView("Dice on the validation cases", "step", (0.0, 1.0))
+        self.dice_view = CurveView("Dice on the validation cases", "step", (0.0, 1.0), legend_at_bottom=True)
         self.log = QListWidget()
         self.log.setWordWrap(True)
         self.log.setSelectionMode(QListWidget.SelectionMode.NoSelection)
@@ -71,11 +73,12 @@ class TrainingProgress(QWidget):
     def _show_log(self, lines: list[Told]) -> None:
         if self.log.count() > len(lines):
             self.log.clear()
-        error = self.palette().color(QPalette.ColorRole.Accent)
         for line in lines[self.log.count() :]:
             item = QListWidgetItem(("! " if line.is_problem else "") + line.text)
             if line.is_problem:
-                item.setForeground(error)
+                font = item.font()
+                font.setBold(True)
+                item.setFont(font)
             self.log.addItem(item)
             self.log.scrollToBottom()
 
@@ -111,7 +114,7 @@ def _dice_curves(story: TrainingStory) -> list[Curve]:
             f"label {name}" if name.isdigit() else name,
             steps,
             [point.by_label.get(name, float("nan")) for point in story.dice],
-            PALETTE[position % len(PALETTE)],
+            _LABEL_COLOURS[position % len(_LABEL_COLOURS)],
         )
         for position, name in enumerate(names if len(names) > 1 else ())
     ]

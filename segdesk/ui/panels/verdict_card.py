@@ -24,9 +24,8 @@ _ROLES = {
 }
 
 _LINEAGE_COLUMNS: tuple[Column[LineageRow], ...] = (
-    Column("Model", lambda row: row.name, tip=lambda row: f"Weights {row.weights_sha256[:12]}…", width_px=0),
-    Column("Made", lambda row: f"{row.created:%d %b %H:%M}", lambda row: row.created.timestamp(), width_px=88),
-    Column("", lambda row: "champion" if row.is_champion else verdict_word(row.verdict), width_px=88),
+    Column("Model", lambda row: row.name, tip=lambda row: _lineage_tip(row), width_px=0),
+    Column("Verdict", lambda row: "champion" if row.is_champion else verdict_word(row.verdict), width_px=88),
 )
 
 
@@ -37,6 +36,7 @@ class VerdictCard(ScrollColumn):
     roll_back_asked = QtSignal()
 
     def __init__(self, model: TrainingModel) -> None:
+        super().__init__(WIDTH_PX)
         self._model = model
         self._card = QFrame()
         set_role(self._card, Role.CARD)
@@ -57,8 +57,7 @@ class VerdictCard(ScrollColumn):
         self.lineage: RowTable[LineageRow] = RowTable(_LINEAGE_COLUMNS)
         self.lineage.setMinimumHeight(160)
         self._no_lineage = wrapped("No model has been made or promoted in this project yet.", Role.MUTED)
-        super().__init__(
-            WIDTH_PX,
+        self.set_sections(
             Section("Champion and challenger", self._card, self.promote_button, self.roll_back_button),
             Section("Models of this project", self.lineage, self._no_lineage),
         )
@@ -107,6 +106,11 @@ class VerdictCard(ScrollColumn):
         )
         self._difference.setText(_difference_text(result))
         self._cases.setText(f"Mean Dice over {count(len(result.test_cases), 'test case')}.")
+
+
+def _lineage_tip(row: LineageRow) -> str:
+    parent = f", from {row.parent}" if row.parent else ""
+    return f"{row.name}, made {row.created:%d %b %Y %H:%M}{parent}\nweights {row.weights_sha256[:12]}…"
 
 
 def _difference_text(result: GateResult) -> str:

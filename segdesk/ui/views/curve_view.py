@@ -9,7 +9,6 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent
 from PySide6.QtGui import QColor, QPalette, QWheelEvent
-from PySide6.QtWidgets import QWidget
 
 _AXIS_WIDTH_PX = 48
 
@@ -48,12 +47,14 @@ class CurveView(pg.PlotWidget):
         Below the axis; with its unit.
     y_range : pair of float, optional
         Fixed range (0 to 1 for Dice); fitted to the curves by default.
+    legend_at_bottom : bool
+        Where curves rise, the legend would lie on them at the top.
     """
 
     def __init__(
-        self, title: str, x_label: str, y_range: tuple[float, float] | None = None, parent: QWidget | None = None
+        self, title: str, x_label: str, y_range: tuple[float, float] | None = None, *, legend_at_bottom: bool = False
     ) -> None:
-        super().__init__(parent=parent, enableMenu=False)
+        super().__init__(enableMenu=False)
         self._title, self._x_label = title, x_label
         self._items: dict[str, pg.PlotDataItem] = {}
         self._colours: dict[str, tuple[int, int, int] | None] = {}
@@ -63,7 +64,7 @@ class CurveView(pg.PlotWidget):
         plot.getAxis("left").setWidth(_AXIS_WIDTH_PX)
         if y_range:
             plot.setYRange(*y_range, padding=0.02)
-        self._legend = plot.addLegend(offset=(-8, 8), labelTextSize="9pt")
+        self._legend = plot.addLegend(offset=(-8, -8 if legend_at_bottom else 8), labelTextSize="9pt")
         self.setMinimumHeight(140)
         self._follow_palette()
 

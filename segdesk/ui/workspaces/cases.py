@@ -49,6 +49,7 @@ class CasesWorkspace(QWidget):
         self.next_button = QPushButton("Open it")
         self.next_button.clicked.connect(self._open_next)
         self._build()
+        self.setFocusProxy(self.table)
         self.model.changed.connect(self._show_texts)
         session.changed.connect(self._on_session_changed)
         self._reload()
