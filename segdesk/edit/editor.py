@@ -188,8 +188,8 @@ class Editor:
     def _sync(self) -> None:
         self.undo_name.value = self._history.undo_name
         self.redo_name.value = self._history.redo_name
-        self.can_undo.value = bool(self._history.undo_name)
-        self.can_redo.value = bool(self._history.redo_name)
+        self.can_undo.value = self._history.step_count > 0
+        self.can_redo.value = self._history.redo_count > 0
 
     def _require_labels(self) -> LabelMap:
         if self._labels is None:

@@ -65,6 +65,11 @@ class EditHistory:
         return len(self._done)
 
     @property
+    def redo_count(self) -> int:
+        """Number of steps that can be repeated."""
+        return len(self._undone)
+
+    @property
     def nbytes(self) -> int:
         """Compressed size of all steps that can be undone, in bytes."""
         return self._nbytes

@@ -149,7 +149,7 @@ def _cut(labels: LabelMap, box: Box, layer: int) -> LabelArray:
     array = labels.layers[layer]
     if box.clip(labels.geometry.shape_kji) != box:
         raise EditError(f"The edit {box} leaves the grid {array.shape}; clip it first.")
-    return cast(LabelArray, array[box.slices])
+    return array[box.slices]
 
 
 def _written(labels: LabelMap, delta: LabelDelta | None) -> LabelDelta | None:

@@ -18,11 +18,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry
-from segdesk.core.labels import LabelArray, LabelMap, LabelTable
+from segdesk.core.labels import LabelMap, LabelTable
 from segdesk.core.progress import Progress, silent
 from segdesk.core.provenance import OriginKind
 from segdesk.core.volume import Volume
@@ -181,7 +181,7 @@ def _write_item(folder: Path, name: str, volumes: Mapping[str, Volume], labels: 
 def _crop(labels: LabelMap, box: Box) -> LabelMap:
     if not isinstance(labels.geometry, Geometry):
         return labels
-    layer = cast(LabelArray, labels.array[box.slices].copy())
+    layer = labels.array[box.slices].copy()
     return LabelMap((layer,), labels.geometry.crop(box), labels.table, labels.origin)
 
 

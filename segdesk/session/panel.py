@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from segdesk.core.events import Change, Property
 from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.errors import ConsensusError, UsageError
-from segdesk.review import Consensus, Dispute, consensus, disputes
 from segdesk.session.lineage import Lineage
 from segdesk.session.saving import Saving
 from segdesk.session.state import SessionState
@@ -16,6 +16,9 @@ from segdesk.store.consensuses import ConsensusDraft
 from segdesk.store.project import Project
 from segdesk.store.records import ConsensusRecord, MaskRecord, MaskRole, RaterKind, VoteRecord
 from segdesk.store.votes import Ballot, standing
+
+if TYPE_CHECKING:
+    from segdesk.review import Consensus, Dispute
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +218,9 @@ class Panel:
 
 def _merge(project: Project, case_id: str, rater_id: str, options: MergeOptions, report: Progress) -> Merge:
     """Merge what the reader may see; refuse while the case is read blind."""
+    # Loaded when needed: the window shows before scipy is there.
+    from segdesk.review import consensus, disputes
+
     if not project.votes.may_see(case_id, rater_id):
         done, needed = project.votes.reads_done(case_id), project.required_reads
         raise ConsensusError(

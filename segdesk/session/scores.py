@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdesk.core.events import Change, Property
 from segdesk.core.labels import LabelMap
@@ -11,12 +12,14 @@ from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.provenance import Origin, OriginKind
 from segdesk.errors import GeometryMismatch, UsageError
 from segdesk.io import read_labels
-from segdesk.metrics import CaseScores, evaluate
 from segdesk.session.draft_union import ModelDraft, drafts_by_model
 from segdesk.session.state import SessionState
 from segdesk.store.project import Project
 from segdesk.store.records import MaskRecord, MaskRole, RaterKind, RaterRecord
 from segdesk.store.votes import standing
+
+if TYPE_CHECKING:
+    from segdesk.metrics import CaseScores
 
 BEGAN_AS_DRAFT = "The reference began as this model's own draft: the score flatters it."
 HELPED_REFERENCE = "This read is part of the reference."
@@ -122,6 +125,7 @@ class Scores:
         case, rater, project = self._state.require_case(), self._state.require_rater(), self._state.require_project()
 
         def work(report: Progress) -> ScoreSheet:
+            report(0, 0, "Scoring")
             reference = _reference(project, case.record.id, rater)
             models = _score_models(project, case.record.id, reference, tolerance_mm)
             readers = _score_readers(project, (case.record.id, rater), reference, tolerance_mm)
@@ -157,6 +161,9 @@ def _reference(project: Project, case_id: str, rater: RaterRecord) -> _Reference
 def _score_readers(
     project: Project, viewer: tuple[str, RaterRecord], reference: _Reference, tolerance_mm: float
 ) -> list[ScoreEntry]:
+    # Loaded when needed: the window shows before scipy is there.
+    from segdesk.metrics import evaluate
+
     case_id, rater = viewer
     ancestors = {record.sha256 for record in reference.ancestors}
     entries = []
@@ -170,6 +177,8 @@ def _score_readers(
 
 
 def _score_models(project: Project, case_id: str, reference: _Reference, tolerance_mm: float) -> list[ScoreEntry]:
+    from segdesk.metrics import evaluate
+
     return [
         ScoreEntry(
             draft.name,
