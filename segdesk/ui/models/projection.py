@@ -116,7 +116,8 @@ def shaded(
         colours = palette[np.minimum(surface.values[hit], len(palette) - 1)].astype(np.float32)
         picture[hit] = np.clip(colours * _light(surface, hit, voxel_mm)[hit][:, None], 0, 255)
     packed = picture.astype(np.uint32)
-    return np.uint32(0xFF000000) | (packed[..., 0] << 16) | (packed[..., 1] << 8) | packed[..., 2]
+    colours = np.uint32(0xFF000000) | (packed[..., 0] << 16) | (packed[..., 1] << 8) | packed[..., 2]
+    return np.asarray(colours, np.uint32)
 
 
 _LIGHT_ROW_COLUMN_DEPTH = np.array([-0.45, -0.50, -0.74], np.float32)

@@ -90,6 +90,10 @@ class ViewSet:
         self.colours = ColourTable(table, self.style.value)
         self.repaint.emit()
 
+    def note_labels(self, box: Box) -> None:
+        """Tell the views that label voxels in a box changed."""
+        self.labels_changed.emit(box)
+
     def colour_of(self, value: int) -> tuple[int, int, int]:
         """Return the colour of a label, also of one without a row."""
         tables = (self.labels.table,) if self.proposal is None else (self.labels.table, self.proposal.table)
