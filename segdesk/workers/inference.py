@@ -1,0 +1,225 @@
+"""A predictor that runs in a warm child process: the window never loads torch, and never waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from segdesk.core.labels import LabelArray, LabelMap
+from segdesk.core.prediction import Prediction, PredictOptions
+from segdesk.core.progress import Progress
+from segdesk.core.provenance import Origin, OriginKind
+from segdesk.core.volume import Volume
+from segdesk.errors import UsageError, WorkerError
+from segdesk.paths import user_log_folder
+from segdesk.workers.inference_child import SERVE_COMMAND, InferenceChild
+from segdesk.workers.messages import Message, error_from_json, options_to_json, volume_to_json
+from segdesk.workers.shared_array import ArrayRef, OwnedBlocks
+from segdesk.zoo.model_folder import ModelFolder
+
+HUNG_S = 4.0
+"""A child silent for so long hangs: it sends a beat twice a second."""
+
+START_LIMIT_S = 120.0
+"""Loading torch from a cold disk or a share takes long, and sends no beats meanwhile."""
+
+CANCEL_LIMIT_S = 0.9
+"""How long a cancelled window may go on before the child is ended."""
+
+_POLL_S = 0.1
+"""How often the caller's `report` is asked whether the user cancelled."""
+
+
+class InferenceWorker:
+    """Runs model folders in a child process; a `segdesk.core.prediction.Predictor`.
+
+    The child starts with the first prediction (or `warm_up`) and keeps its models. One
+    prediction runs at a time; others wait. When the child dies or hangs, the call
+    fails with a `WorkerError` and the next one starts a new child.
+
+    Parameters
+    ----------
+    log_folder : Path, optional
+        Where the child's stderr goes; the user's log folder by default.
+    command : sequence of str
+        How the child is started.
+    """
+
+    def __init__(self, log_folder: Path | None = None, command: Sequence[str] = SERVE_COMMAND) -> None:
+        self._log_folder = log_folder or user_log_folder()
+        self._command = tuple(command)
+        self._lock = threading.Lock()
+        self._ids = count(1)
+        self._children: list[InferenceChild] = []
+        # Also at exit and when nobody holds the worker any more: no child is left behind.
+        self._end_children = weakref.finalize(self, _end_all, self._children)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None when there is none."""
+        return self._children[0].pid if self._children and self._children[0].is_alive else None
+
+    def warm_up(self) -> None:
+        """Start the child now, so that the first prediction need not wait for torch; returns at once."""
+        with self._lock:
+            self._child()
+
+    def close(self) -> None:
+        """End the child; the worker can be used again."""
+        with self._lock:
+            _end_all(self._children)
+
+    def __call__(
+        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress
+    ) -> Prediction:
+        """Return the prediction of a model folder on the grid of the channels.
+
+        Raises
+        ------
+        WorkerError
+            If the child died or hung; the message names its log.
+        SegdeskError
+            Whatever the prediction itself refuses, as raised in the child.
+        """
+        if not channels:
+            raise UsageError("There is no image to predict; open one first.", code="wrong_channels")
+        folder = ModelFolder.load(model)
+        with self._lock:
+            child = self._ready_child(report)
+            with OwnedBlocks() as blocks:
+                request = _Request(next(self._ids), folder, channels, options, blocks)
+                return request.prediction(self._answer(child, request, report))
+
+    def _child(self) -> InferenceChild:
+        """Return the running child; start one when there is none, or none that answers."""
+        if self._children:
+            child = self._children[0]
+            is_silent = child.is_ready and child.silence_s > HUNG_S
+            if child.is_alive and not is_silent:
+                return child
+            self._drop(child)
+        self._children.append(InferenceChild(self._log_folder, self._command))
+        return self._children[0]
+
+    def _ready_child(self, report: Progress) -> InferenceChild:
+        """Return a child that has loaded torch; the user may cancel while it does."""
+        child = self._child()
+        while not child.is_ready:
+            report(0, 0, "Starting the inference process")
+            self._receive(child, START_LIMIT_S)
+        return child
+
+    def _answer(self, child: InferenceChild, request: _Request, report: Progress) -> Message:
+        """Send a request and wait for its end, passing progress on and cancelling when asked to."""
+        try:
+            child.send(request.message)
+            done, total, text = 0, 0, "Loading the model"
+            while True:
+                report(done, total, text)
+                message = self._receive(child, HUNG_S)
+                if message is None or message.get("id") != request.id:
+                    continue
+                if message["event"] != "progress":
+                    return message
+                done, total, text = message["done"], message["total"], message["text"]
+        except BaseException:
+            self._cancel(child, request.id)
+            raise
+
+    def _receive(self, child: InferenceChild, limit_s: float) -> Message | None:
+        """Return a message or None after a moment; a child that ended or hangs is dropped and reported."""
+        message = child.receive(_POLL_S)
+        if message is None and child.silence_s > limit_s:
+            failure = child.failure("does not answer any more")
+            self._drop(child)
+            raise failure
+        return message
+
+    def _cancel(self, child: InferenceChild, request_id: int) -> None:
+        """Stop a request: by asking, then by ending the child."""
+        if child in self._children and child.is_alive and not _stops(child, request_id):
+            self._drop(child)
+
+    def _drop(self, child: InferenceChild) -> None:
+        self._children.remove(child)
+        child.end(at_once=True)
+
+
+class _Request:
+    """One prediction on its way: what is sent, and how the answer is read."""
+
+    def __init__(
+        self,
+        request_id: int,
+        folder: ModelFolder,
+        channels: Mapping[str, Volume],
+        options: PredictOptions,
+        blocks: OwnedBlocks,
+    ) -> None:
+        self.id = request_id
+        self._blocks = blocks
+        self._folder = folder
+        self._grid = next(iter(channels.values())).geometry
+        spec = folder.spec
+        dtype = np.uint8 if spec.label_values[-1] <= 255 else np.uint16
+        self._labels = blocks.reserve(self._grid.shape_kji, dtype)
+        self._probabilities: ArrayRef | None = None
+        if options.probabilities:
+            shape = (len(spec.label_values), *self._grid.shape_kji)
+            self._probabilities = blocks.reserve(shape, np.float32)
+        wanted = channels
+        if set(spec.channel_names) <= set(channels):
+            wanted = {name: channels[name] for name in spec.channel_names}
+        sent = {name: volume_to_json(volume, blocks.share(volume.array)) for name, volume in wanted.items()}
+        self.message: Message = {
+            "op": "predict",
+            "id": self.id,
+            "model": str(folder.path.resolve()),
+            "options": options_to_json(options),
+            "channels": sent,
+            "labels": self._labels.to_json(),
+            "probabilities": None if self._probabilities is None else self._probabilities.to_json(),
+        }
+
+    def prediction(self, answer: Message) -> Prediction:
+        """Return the prediction of an answer, or raise its error."""
+        if answer["event"] == "error":
+            raise error_from_json(answer["error"])
+        labels = cast(LabelArray, self._blocks.take(self._labels))
+        origin = Origin(
+            OriginKind.MODEL,
+            answer["origin"]["author"],
+            parameters=answer["origin"]["parameters"],
+            weights_sha256=answer["origin"]["weights_sha256"],
+            created=datetime.fromisoformat(answer["origin"]["created"]),
+        )
+        probabilities = None if self._probabilities is None else self._blocks.take(self._probabilities)
+        label_map = LabelMap((labels,), self._grid, self._folder.spec.label_table, origin)
+        return Prediction(label_map, answer["manifest"], probabilities)
+
+
+def _stops(child: InferenceChild, request_id: int) -> bool:
+    """Ask the child to stop a request; whether it did in time."""
+    try:
+        child.send({"op": "cancel", "id": request_id})
+        deadline = time.monotonic() + CANCEL_LIMIT_S
+        while time.monotonic() < deadline:
+            message = child.receive(_POLL_S)
+            if message and message.get("id") == request_id and message["event"] != "progress":
+                return True
+    except WorkerError:
+        return False
+    return False
+
+
+def _end_all(children: list[InferenceChild]) -> None:
+    while children:
+        children.pop().end()

@@ -1,0 +1,117 @@
+"""What goes over the pipe between window and inference child: one JSON object a line.
+
+Parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities"}``
+and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|"cancelled", "id", ...}``.
+Names of patients and files of images are never sent.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from segdesk import errors
+from segdesk.core.box import Box
+from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
+from segdesk.core.prediction import PredictOptions
+from segdesk.core.volume import IntensityUnit, Volume
+from segdesk.errors import SegdeskError, WorkerError
+from segdesk.workers.shared_array import ArrayRef, BorrowedBlocks
+
+Message = dict[str, Any]
+
+
+def encode(message: Message) -> str:
+    """Return a message as one line, with its end."""
+    return json.dumps(message, separators=(",", ":")) + "\n"
+
+
+def decode(line: str) -> Message:
+    """Return the message of a line; WorkerError when it is none."""
+    try:
+        message = json.loads(line)
+    except ValueError as exc:
+        raise WorkerError("The inference process sent something that is no message.") from exc
+    if not isinstance(message, dict):
+        raise WorkerError("The inference process sent something that is no message.")
+    return message
+
+
+def grid_to_json(grid: Grid) -> Message:
+    """Return a grid as plain numbers, exactly."""
+    known = {"orientation_known": grid.orientation_known, "spacing_known": grid.spacing_known, "source": grid.source}
+    if isinstance(grid, Geometry):
+        return {"shape_kji": grid.shape_kji, "affine": grid.affine_kji_to_lps.tolist(), **known}
+    stack = {"slices": grid.slice_affines_ji_to_lps.tolist(), "thickness_k_mm": grid.thickness_k_mm.tolist()}
+    return {"shape_kji": grid.shape_kji, **stack, **known}
+
+
+def grid_from_json(fields: Message) -> Grid:
+    """Read what `grid_to_json` wrote."""
+    k, j, i = fields["shape_kji"]
+    known = {name: fields[name] for name in ("orientation_known", "spacing_known", "source")}
+    if "affine" in fields:
+        return Geometry((k, j, i), np.array(fields["affine"]), **known)
+    slices, thickness = np.array(fields["slices"]), np.array(fields["thickness_k_mm"])
+    return SliceStackGeometry((k, j, i), slices, thickness, **known)
+
+
+def volume_to_json(volume: Volume, array: ArrayRef) -> Message:
+    """Return all of a volume that a network depends on; its voxels lie in `array`."""
+    return {
+        "array": array.to_json(),
+        "grid": grid_to_json(volume.geometry),
+        "unit": volume.unit.value,
+        "modality": volume.modality,
+        "time_points": volume.time_points,
+        "padding_range": volume.padding_range,
+    }
+
+
+def volume_from_json(fields: Message, blocks: BorrowedBlocks) -> Volume:
+    """Return the volume, looking at the parent's voxels."""
+    padding = fields["padding_range"]
+    return Volume(
+        blocks.view(ArrayRef.from_json(fields["array"])),
+        grid_from_json(fields["grid"]),
+        unit=IntensityUnit(fields["unit"]),
+        modality=fields["modality"],
+        time_points=fields["time_points"],
+        padding_range=None if padding is None else (padding[0], padding[1]),
+    )
+
+
+def options_to_json(options: PredictOptions) -> Message:
+    """Return the options as plain values."""
+    roi = None if options.roi is None else [options.roi.start_kji, options.roi.stop_kji]
+    return {
+        "device": options.device,
+        "overlap": options.overlap,
+        "roi": roi,
+        "flips": options.flips,
+        "probabilities": options.probabilities,
+    }
+
+
+def options_from_json(fields: Message) -> PredictOptions:
+    """Read what `options_to_json` wrote."""
+    roi = None
+    if fields["roi"] is not None:
+        (k0, j0, i0), (k1, j1, i1) = fields["roi"]
+        roi = Box((k0, j0, i0), (k1, j1, i1))
+    return PredictOptions(**{**fields, "roi": roi})
+
+
+def error_to_json(error: SegdeskError) -> Message:
+    """Return class, message, code and path of an error."""
+    return {"kind": type(error).__name__, **error.to_json()}
+
+
+def error_from_json(fields: Message) -> SegdeskError:
+    """Return the error as it was raised in the child; an unknown class becomes a WorkerError."""
+    kind = getattr(errors, str(fields["kind"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, SegdeskError)):
+        kind = WorkerError
+    return kind(fields["message"], code=fields["code"], path=fields["path"])
