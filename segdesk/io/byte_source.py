@@ -18,7 +18,7 @@ _MAX_DEFLATE_RATIO = 1032
 """No deflate stream expands more than this (zlib technical details), so a header may not promise more."""
 
 _STEP = 1 << 24
-_DAMAGE: tuple[type[Exception], ...] = (OSError, EOFError, isal_zlib.error)
+_DAMAGE: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], isal_zlib.error))
 
 
 class ByteSource:

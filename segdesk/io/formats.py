@@ -88,12 +88,15 @@ def _head(path: Path) -> bytes:
 
 
 def _by_magic(head: bytes, path: Path) -> Format | None:
+    if head[128:132] == b"DICM":
+        # Before TIFF: a DICOM preamble may be a TIFF header, and its image is then the DICOM one.
+        return Format.DICOM
     for magic, found in _MAGICS:
         if head.startswith(magic):
             return found
     if _is_nifti(head):
         return Format.NIFTI
-    if head[128:132] == b"DICM" or _is_bare_dicom(head):
+    if _is_bare_dicom(head):
         return Format.DICOM
     if _is_meta(head):
         return Format.META

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ _DAMAGE = (
     UnidentifiedImageError, tifffile.TiffFileError, Image.DecompressionBombError, MemoryError,
 )  # fmt: skip
 """What Pillow and tifffile raise on damaged files (their parsers do not have one error class)."""
+
+
+# Its warnings about damaged files come back as `ReadError`; without a handler they would go to stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def raster_geometry(shape_kji: Index3) -> Geometry:

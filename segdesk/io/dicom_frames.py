@@ -1,0 +1,189 @@
+"""Frames of a dataset: single, enhanced multi-frame, dose grids, mosaics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from segdesk.core.volume import Window
+from segdesk.errors import ReadError
+from segdesk.io.dicom_model import Frame, FrameKeys, PixelLayout, Place
+from segdesk.io.dicom_mosaic import mosaic_frames
+from segdesk.io.dicom_tags import SIEMENS_B_VALUE, UIH_TILES
+from segdesk.io.dicom_values import is_there, item_of, items_of, number_of, numbers_of, text_of, texts_of
+
+UNIT_ATOL = 1e-3
+"""Direction cosines this near to length one are normalised (GEOMETRY check 19)."""
+
+RIGHT_ANGLE_ATOL = 1e-4
+"""Largest |row . column| of an orientation (GEOMETRY check 18)."""
+
+
+def frames_of(dataset: Dataset, layout: PixelLayout, path: Path) -> tuple[Frame, ...]:
+    """Return the frames of a file, each with its own place, rescale and keys.
+
+    Raises
+    ------
+    ReadError
+        ``bad_pixels`` when the functional groups are fewer or more than the frames, or
+        tiles are of a kind segdesk cannot take apart.
+    """
+    tiles = dataset.get(UIH_TILES)
+    if tiles is not None and (number := _first_number(tiles.value)) is not None and number > 1:
+        raise ReadError(
+            f"{path.name} is a UIH tiled image, which segdesk cannot take apart.", code="bad_pixels", path=path
+        )
+    groups = items_of(dataset, "PerFrameFunctionalGroupsSequence")
+    if groups:
+        if len(groups) != layout.frames:
+            text = f"{path.name} describes {len(groups)} frames but holds {layout.frames}."
+            raise ReadError(text, code="bad_pixels", path=path)
+        shared = item_of(dataset, "SharedFunctionalGroupsSequence")
+        return tuple(_enhanced_frame(n, group, shared, dataset, layout) for n, group in enumerate(groups))
+    single = _single_frame(dataset, layout)
+    if layout.frames == 1:
+        return mosaic_frames(dataset, single, path) or (single,)
+    offsets = numbers_of(dataset, "GridFrameOffsetVector")
+    if offsets is not None and len(offsets) == layout.frames and single.place is not None:
+        return _offset_frames(single, offsets)
+    return tuple(_without_place(single, n) for n in range(layout.frames))
+
+
+def _single_frame(dataset: Dataset, layout: PixelLayout) -> Frame:
+    place, problem = _place(dataset, dataset, dataset)
+    dose = number_of(dataset, "DoseGridScaling")
+    slope = number_of(dataset, "RescaleSlope") if dose is None else dose
+    return Frame(
+        0,
+        None,
+        layout.rows,
+        layout.columns,
+        place,
+        problem,
+        1.0 if slope is None else slope,
+        number_of(dataset, "RescaleIntercept") or 0.0,
+        number_of(dataset, "SliceThickness"),
+        number_of(dataset, "SpacingBetweenSlices"),
+        _windows(dataset),
+        FrameKeys(
+            texts_of(dataset, "ImageType"),
+            text_of(dataset, "StackID"),
+            number_of(dataset, "TemporalPositionIdentifier"),
+            number_of(dataset, "TriggerTime"),
+            number_of(dataset, "EchoTime"),
+            _b_value(dataset),
+            number_of(dataset, "AcquisitionNumber"),
+            text_of(dataset, "AcquisitionDateTime") or text_of(dataset, "AcquisitionTime") or None,
+        ),
+    )
+
+
+def _enhanced_frame(number: int, group: Dataset, shared: Dataset, dataset: Dataset, layout: PixelLayout) -> Frame:
+    def macro(keyword: str) -> Dataset:
+        return item_of(group, keyword) if is_there(group, keyword) else item_of(shared, keyword)
+
+    measures, content = macro("PixelMeasuresSequence"), item_of(group, "FrameContentSequence")
+    transform = macro("PixelValueTransformationSequence")
+    place, problem = _place(macro("PlanePositionSequence"), macro("PlaneOrientationSequence"), measures)
+    slope = number_of(transform, "RescaleSlope")
+    kind = texts_of(macro("MRImageFrameTypeSequence"), "FrameType") or texts_of(
+        macro("CTImageFrameTypeSequence"), "FrameType"
+    )
+    trigger = number_of(macro("CardiacSynchronizationSequence"), "NominalCardiacTriggerDelayTime")
+    return Frame(
+        number,
+        None,
+        layout.rows,
+        layout.columns,
+        place,
+        problem,
+        1.0 if slope is None else slope,
+        number_of(transform, "RescaleIntercept") or 0.0,
+        number_of(measures, "SliceThickness"),
+        number_of(measures, "SpacingBetweenSlices"),
+        _windows(macro("FrameVOILUTSequence")),
+        FrameKeys(
+            kind or texts_of(dataset, "ImageType"),
+            text_of(content, "StackID"),
+            number_of(content, "TemporalPositionIndex"),
+            trigger,
+            number_of(macro("MREchoSequence"), "EffectiveEchoTime"),
+            number_of(macro("MRDiffusionSequence"), "DiffusionBValue"),
+            number_of(content, "FrameAcquisitionNumber"),
+            text_of(content, "FrameAcquisitionDateTime") or None,
+        ),
+    )
+
+
+def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[Place | None, str]:
+    """Return the place and what is wrong with it; (None, "") when the header does not say."""
+    if not (is_there(position, "ImagePositionPatient") and is_there(orientation, "ImageOrientationPatient")):
+        return None, ""
+    point = numbers_of(position, "ImagePositionPatient")
+    cosines = numbers_of(orientation, "ImageOrientationPatient")
+    spacing = numbers_of(measures, "PixelSpacing")
+    if point is None or len(point) != 3:
+        return None, "the position is empty or no number"
+    if cosines is None or len(cosines) != 6:
+        return None, "the orientation is empty or no number"
+    if spacing is None or len(spacing) != 2 or min(spacing) <= 0:
+        return None, "the pixel spacing is missing, zero or no number"
+    row, column = np.array(cosines[:3]), np.array(cosines[3:])
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if max(abs(length - 1.0) for length in lengths) > UNIT_ATOL:
+        return None, "the direction cosines are not of length one"
+    row, column = row / lengths[0], column / lengths[1]
+    if abs(float(row @ column)) > RIGHT_ANGLE_ATOL:
+        return None, "rows and columns are not at a right angle"
+    return Place(_vector(point), _vector(row), _vector(column), (spacing[0], spacing[1])), ""
+
+
+def _vector(values: object) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)  # type: ignore[attr-defined]
+    return x, y, z
+
+
+def _windows(dataset: Dataset) -> tuple[Window, ...]:
+    centres, widths = numbers_of(dataset, "WindowCenter") or (), numbers_of(dataset, "WindowWidth") or ()
+    names = texts_of(dataset, "WindowCenterWidthExplanation")
+    pairs = [(c, w) for c, w in zip(centres, widths, strict=False) if w > 0]
+    return tuple(Window(c, w, names[n] if n < len(names) else "") for n, (c, w) in enumerate(pairs))
+
+
+def _b_value(dataset: Dataset) -> float | None:
+    standard = number_of(dataset, "DiffusionBValue")
+    private = dataset.get(SIEMENS_B_VALUE)
+    return standard if standard is not None or private is None else _first_number(private.value)
+
+
+def _first_number(value: object) -> float | None:
+    """Read a private number, which may come as raw bytes from an implicit file."""
+    try:
+        return float(value.decode("ascii") if isinstance(value, bytes) else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _offset_frames(single: Frame, offsets: tuple[float, ...]) -> tuple[Frame, ...]:
+    """Place the planes of a dose grid: offsets along the normal, relative to the first."""
+    place = single.place
+    if place is None:
+        return ()
+    normal = np.cross(place.along_row_lps, place.along_column_lps)
+    frames = []
+    for n, offset in enumerate(offsets):
+        point = np.array(place.position_lps) + (offset - offsets[0]) * normal
+        moved = Place(_vector(point), place.along_row_lps, place.along_column_lps, place.spacing_ji_mm)
+        frames.append(_numbered(single, n, moved))
+    return tuple(frames)
+
+
+def _without_place(single: Frame, number: int) -> Frame:
+    return _numbered(single, number, None)
+
+
+def _numbered(single: Frame, number: int, place: Place | None) -> Frame:
+    return replace(single, number=number, place=place, problem="")

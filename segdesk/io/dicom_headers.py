@@ -1,0 +1,257 @@
+"""The header pass: every DICOM file to an `Instance`, no pixel touched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from segdesk.core.progress import Progress
+from segdesk.errors import ReadError
+from segdesk.io.dicom_frames import frames_of
+from segdesk.io.dicom_model import Instance, PixelLayout
+from segdesk.io.dicom_tags import HEADER_TAGS
+from segdesk.io.dicom_values import DAMAGED_FILE, is_there, items_of, number_of, numbers_of, text_of, value_of, whole_of
+
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_NO_IMAGE_MODALITIES = ("SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "REG", "FID", "DOC", "SEG", "PLAN", "RTRECORD")
+_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+_LOSSY = (
+    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.93", "1.2.840.10008.1.2.4.203",
+)  # fmt: skip
+_PIXEL_TAGS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009), Tag(0x7FE0, 0x0010))
+_THREADS = min(8, (os.cpu_count() or 1) + 2)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderPass:
+    """Result of reading many headers."""
+
+    instances: tuple[Instance, ...]
+    skipped: int
+    failures: tuple[ReadError, ...]
+
+
+def read_headers(paths: Sequence[Path], report: Progress) -> HeaderPass:
+    """Read many headers in threads; damage in one file does not stop the others."""
+    instances: list[Instance] = []
+    failures: list[ReadError] = []
+    skipped = 0
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+        # pydicom warns of every value that bends the standard; the gate judges those that matter.
+        warnings.simplefilter("ignore")
+        for number, found in enumerate(pool.map(_read_or_error, paths, chunksize=8)):
+            report(number, len(paths), "Reading headers")
+            if isinstance(found, ReadError):
+                failures.append(found)
+            elif found is None:
+                skipped += 1
+            else:
+                instances.append(found)
+    return HeaderPass(tuple(instances), skipped, tuple(failures))
+
+
+def _read_or_error(path: Path) -> Instance | ReadError | None:
+    try:
+        return read_instance(path)
+    except ReadError as error:
+        return error
+
+
+def read_instance(path: Path) -> Instance | None:
+    """Read one header.
+
+    Returns
+    -------
+    Instance or None
+        None for objects that are no images (reports, plans, structure sets, DICOMDIR).
+
+    Raises
+    ------
+    ReadError
+        ``unreadable`` or ``truncated`` for damaged files, ``bad_pixels`` when sizes
+        disagree with the bytes, ``not_an_image`` for segmentations.
+    """
+    try:
+        with path.open("rb") as file:
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
+            if _is_no_image(dataset, path):
+                return None
+            layout = _layout(dataset, file, path)
+    except DAMAGED_FILE as error:
+        raise ReadError(f"{path.name} is a damaged DICOM file; copy it again.", path=path) from error
+    return _instance(dataset, layout, path)
+
+
+def _is_no_image(dataset: FileDataset, path: Path) -> bool:
+    if text_of(dataset, "SOPClassUID") in _SEGMENTATIONS:
+        message = f"{path.name} is a DICOM segmentation, not an image; open the image it belongs to."
+        raise ReadError(message, code="not_an_image", path=path)
+    if text_of(dataset, "Modality") in _NO_IMAGE_MODALITIES:
+        return True
+    return not (is_there(dataset, "Rows") and is_there(dataset, "Columns"))
+
+
+def _layout(dataset: FileDataset, file: BinaryIO, path: Path) -> PixelLayout:
+    rows, columns = whole_of(dataset, "Rows") or 0, whole_of(dataset, "Columns") or 0
+    samples, allocated = whole_of(dataset, "SamplesPerPixel") or 1, whole_of(dataset, "BitsAllocated") or 0
+    stored = whole_of(dataset, "BitsStored") or allocated
+    high = whole_of(dataset, "HighBit")
+    frames = whole_of(dataset, "NumberOfFrames") or 1
+    is_plausible = rows > 0 and columns > 0 and frames > 0 and 0 < stored <= allocated <= 64
+    if not is_plausible or samples not in (1, 3, 4) or allocated not in (1, 8, 16, 32, 64):
+        raise ReadError(f"{path.name} has impossible image sizes in its header.", code="bad_pixels", path=path)
+    syntax = _transfer_syntax(dataset)
+    tag, offset, length = _pixel_element(dataset, file, syntax, path)
+    layout = PixelLayout(
+        rows,
+        columns,
+        samples,
+        frames,
+        allocated,
+        stored,
+        stored - 1 if high is None or not stored - 1 <= high < allocated else high,
+        whole_of(dataset, "PixelRepresentation") == 1,
+        tag != _PIXEL_TAGS[2],
+        text_of(dataset, "PhotometricInterpretation").upper(),
+        syntax,
+        offset,
+        length,
+        syntax == ExplicitVRBigEndian,
+        bool(items_of(dataset, "ModalityLUTSequence")),
+    )
+    _require_whole(layout, path)
+    return layout
+
+
+def _transfer_syntax(dataset: FileDataset) -> str:
+    named = text_of(dataset.file_meta, "TransferSyntaxUID") if getattr(dataset, "file_meta", None) else ""
+    if named:
+        return named
+    is_implicit, is_little = dataset.original_encoding
+    return str(ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian)
+
+
+def _pixel_element(dataset: FileDataset, file: BinaryIO, syntax: str, path: Path) -> tuple[BaseTag, int, int]:
+    """Return tag, first byte and length of the pixel element the file stands at; offset -1 where not plain."""
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return _PIXEL_TAGS[2], -1, -1
+    order = "big" if syntax == ExplicitVRBigEndian else "little"
+    head = file.read(12)
+    tag = Tag(int.from_bytes(head[:2], order), int.from_bytes(head[2:4], order))  # type: ignore[arg-type]
+    if tag not in _PIXEL_TAGS:
+        raise ReadError(f"{path.name} ends before its pixels; copy it again.", code="truncated", path=path)
+    is_implicit = dataset.original_encoding[0]
+    raw_length = head[4:8] if is_implicit else head[8:12]
+    length = int.from_bytes(raw_length, order)  # type: ignore[arg-type]
+    start = file.tell() - (4 if is_implicit else 0)
+    if syntax not in _NATIVE or length == 0xFFFFFFFF:
+        return tag, -1, -1
+    available = os.fstat(file.fileno()).st_size - start
+    if available < length:
+        raise ReadError(
+            f"{path.name} ends early: {available} of {length} bytes of pixels are there.", code="truncated", path=path
+        )
+    return tag, start, length
+
+
+def _require_whole(layout: PixelLayout, path: Path) -> None:
+    """Refuse when frames x rows x columns disagree with the bytes (GEOMETRY check 41)."""
+    if layout.data_offset < 0:
+        return
+    pixels = layout.rows * layout.columns * layout.samples * layout.frames
+    expected = (pixels * layout.bits_allocated + 7) // 8
+    if layout.photometric == "YBR_FULL_422":
+        expected = expected * 2 // 3
+    if layout.data_length not in (expected, expected + expected % 2):
+        short = layout.data_length < expected
+        raise ReadError(
+            f"{path.name} holds {layout.data_length} bytes of pixels where its header says {expected}.",
+            code="truncated" if short else "bad_pixels",
+            path=path,
+        )
+
+
+def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance:
+    spacing, is_detector = _film_spacing(dataset)
+    shape = text_of(dataset, "PresentationLUTShape").upper()
+    return Instance(
+        path=path,
+        layout=layout,
+        frames=frames_of(dataset, layout, path),
+        patient_key=_patient_key(dataset),
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        series_uid=text_of(dataset, "SeriesInstanceUID"),
+        sop_uid=text_of(dataset, "SOPInstanceUID"),
+        modality=text_of(dataset, "Modality").upper(),
+        description=text_of(dataset, "SeriesDescription"),
+        instance_number=whole_of(dataset, "InstanceNumber"),
+        images_in_acquisition=whole_of(dataset, "ImagesInAcquisition"),
+        frame_of_reference_uid=text_of(dataset, "FrameOfReferenceUID") or None,
+        has_functional_groups=bool(items_of(dataset, "PerFrameFunctionalGroupsSequence")),
+        is_inverted=layout.photometric == "MONOCHROME1" or shape == "INVERSE",
+        is_lossy=text_of(dataset, "LossyImageCompression") == "01" or layout.transfer_syntax in _LOSSY,
+        rescale_type=text_of(dataset, "RescaleType"),
+        padding_stored=_padding(dataset, layout),
+        spacing_2d_mm=spacing,
+        is_detector_spacing=is_detector,
+    )
+
+
+def _patient_key(dataset: Dataset) -> str:
+    """Return a hash that tells patients apart without naming them."""
+    parts = [text_of(dataset, key) for key in ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16] if any(parts) else ""
+
+
+def _padding(dataset: Dataset, layout: PixelLayout) -> tuple[float, float] | None:
+    """Return the inclusive range of stored padding values, with the sign the pixels have."""
+    first = value_of(dataset, "PixelPaddingValue")
+    if not isinstance(first, int):
+        return None
+    last = value_of(dataset, "PixelPaddingRangeLimit")
+    ends = [_signed(end, layout) for end in (first, last if isinstance(last, int) else first)]
+    return float(min(ends)), float(max(ends))
+
+
+def _signed(value: int, layout: PixelLayout) -> int:
+    """Reinterpret a 16-bit padding value written under the other sign."""
+    if layout.is_signed and value >= 1 << (layout.bits_allocated - 1):
+        return value - (1 << layout.bits_allocated)
+    if not layout.is_signed and value < 0:
+        return value + (1 << layout.bits_allocated)
+    return value
+
+
+def _film_spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, bool]:
+    """Return row and column spacing of a film, and whether it holds at the detector only.
+
+    PixelSpacing that equals ImagerPixelSpacing, uncalibrated, is the detector's
+    (DICOM PS3.3 10.7.1.3).
+    """
+    pixel, imager = numbers_of(dataset, "PixelSpacing"), numbers_of(dataset, "ImagerPixelSpacing")
+    chosen = pixel or imager
+    if chosen is None or len(chosen) < 2 or min(chosen[:2]) <= 0:
+        return None, False
+    is_calibrated = bool(text_of(dataset, "PixelSpacingCalibrationType"))
+    is_detector = pixel is None or (imager is not None and pixel == imager and not is_calibrated)
+    magnification = number_of(dataset, "EstimatedRadiographicMagnificationFactor")
+    if pixel is None and magnification is not None and magnification >= 1:
+        return (chosen[0] / magnification, chosen[1] / magnification), False
+    return (chosen[0], chosen[1]), is_detector

@@ -1,0 +1,201 @@
+"""The pixel pass: stored values of frames, decoded, masked and sign-extended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.uid import UID, JPEGExtended12Bit
+
+from segdesk.errors import ReadError
+from segdesk.io.dicom_model import Instance, PixelLayout
+from segdesk.io.dicom_values import DAMAGED_FILE
+
+_DECODE_ERRORS = (*DAMAGED_FILE, RuntimeError)
+_LITTLE_ENDIAN = "little"
+_ITEM = b"\xfe\xff\x00\xe0"
+_END = b"\xfe\xff\xdd\xe0"
+
+
+def stored_dtype(layout: PixelLayout) -> np.dtype[Any]:
+    """Return the native type of decoded grey frames."""
+    if layout.is_float:
+        return np.dtype(np.float32 if layout.bits_allocated == 32 else np.float64)
+    bits = max(8, layout.bits_allocated)
+    return np.dtype(f"{'i' if layout.is_signed else 'u'}{bits // 8}")
+
+
+def decoded_frames(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield (number, pixels) for frames of one file.
+
+    Yields
+    ------
+    int, ndarray
+        Grey: (rows, columns) stored values, unused bits masked and the sign extended,
+        before any rescale. Colour: (rows, columns, 3) RGB uint8.
+
+    Raises
+    ------
+    ReadError
+        ``truncated`` or ``bad_pixels``: nothing is filled up with zeros.
+    """
+    layout = instance.layout
+    if layout.data_offset >= 0 and layout.samples == 1 and not layout.is_colour and _is_plain(layout):
+        yield from _native_frames(instance, numbers)
+        return
+    dataset = _whole_dataset(instance)
+    for number in numbers:
+        yield number, _decoded(dataset, instance, number)
+
+
+def _is_plain(layout: PixelLayout) -> bool:
+    return layout.bits_allocated >= 8 and not layout.has_modality_lut
+
+
+def _native_frames(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Read uncompressed frames straight from their place in the file."""
+    layout, dtype = instance.layout, stored_dtype(instance.layout)
+    try:
+        with instance.path.open("rb", buffering=0) as file:
+            for number in numbers:
+                frame = np.empty((layout.rows, layout.columns), dtype)
+                file.seek(layout.data_offset + number * layout.frame_bytes)
+                _read_whole(file, frame, instance.path)
+                if layout.is_big_endian and dtype.itemsize > 1:
+                    frame = frame.byteswap(inplace=True)
+                yield number, masked(frame, layout)
+    except OSError as error:
+        raise ReadError(f"{instance.path.name} cannot be read: {error.strerror}.", path=instance.path) from error
+
+
+def _read_whole(file: Any, frame: NDArray[Any], path: Path) -> None:
+    target = memoryview(frame.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+    done = 0
+    while done < len(target):
+        got = file.readinto(target[done:])
+        if not got:
+            raise ReadError(f"{path.name} ends early; copy it again.", code="truncated", path=path)
+        done += got
+
+
+def masked(frame: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
+    """Keep the stored bits only and extend the sign (junk may sit in the unused bits)."""
+    if layout.is_float or (layout.bits_stored == layout.bits_allocated and layout.high_bit == layout.bits_stored - 1):
+        return frame
+    bits = frame.dtype.itemsize * 8
+    below = layout.high_bit + 1 - layout.bits_stored
+    # Two shifts on the type itself: left drops what is above, right (arithmetic when signed) what is below.
+    np.left_shift(frame, bits - layout.high_bit - 1, out=frame)
+    np.right_shift(frame, bits - layout.high_bit - 1 + below, out=frame)
+    return frame
+
+
+def _whole_dataset(instance: Instance) -> FileDataset:
+    try:
+        dataset = pydicom.dcmread(instance.path, force=True)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = UID(instance.layout.transfer_syntax)
+        _require_all_fragments(dataset, instance)
+    except _DECODE_ERRORS as error:
+        raise ReadError(
+            f"{instance.path.name} is damaged; copy it again.", code="truncated", path=instance.path
+        ) from error
+    return dataset
+
+
+def _require_all_fragments(dataset: Dataset, instance: Instance) -> None:
+    """Walk the fragments of encapsulated pixels: decoders fill up what is missing (check 40)."""
+    if not UID(instance.layout.transfer_syntax).is_encapsulated or "PixelData" not in dataset:
+        return
+    content = dataset.PixelData
+    position = fragments = 0
+    while position + 8 <= len(content):
+        tag = content[position : position + 4]
+        length = int.from_bytes(content[position + 4 : position + 8], _LITTLE_ENDIAN)  # type: ignore[arg-type]
+        if tag == _END:
+            break
+        position += 8 + length
+        fragments += 1
+        if tag != _ITEM or position > len(content):
+            raise _truncated(instance)
+    if fragments < 2 or position > len(content):
+        raise _truncated(instance)
+
+
+def _truncated(instance: Instance) -> ReadError:
+    return ReadError(
+        f"{instance.path.name} ends inside its pixels; copy it again.", code="truncated", path=instance.path
+    )
+
+
+def _decoded(dataset: FileDataset, instance: Instance, number: int) -> NDArray[Any]:
+    layout = instance.layout
+    if layout.transfer_syntax == JPEGExtended12Bit and layout.bits_stored > 8:
+        return _by_simpleitk(instance)
+    try:
+        decoder = get_decoder(UID(layout.transfer_syntax))
+        pixels, _ = decoder.as_array(dataset, index=number, raw=layout.samples == 1)
+    except _DECODE_ERRORS:
+        return _by_simpleitk(instance)
+    pixels = np.array(pixels)
+    if pixels.shape[:2] != (layout.rows, layout.columns):
+        raise ReadError(
+            f"{instance.path.name}: the decoded image has another size than its header says.",
+            code="bad_pixels",
+            path=instance.path,
+        )
+    if layout.photometric == "PALETTE COLOR":
+        return _eight_bits(_coloured(pixels, dataset, instance), 16)
+    if layout.samples >= 3:
+        return _eight_bits(pixels[..., :3], layout.bits_stored)
+    pixels = masked(pixels.astype(stored_dtype(layout), copy=False), layout)
+    return np.asarray(apply_modality_lut(pixels, dataset)) if layout.has_modality_lut else pixels
+
+
+def _coloured(pixels: NDArray[Any], dataset: Dataset, instance: Instance) -> NDArray[Any]:
+    try:
+        return np.asarray(apply_color_lut(pixels, dataset))[..., :3]
+    except _DECODE_ERRORS as error:
+        raise ReadError(
+            f"{instance.path.name} has a damaged colour palette.", code="bad_pixels", path=instance.path
+        ) from error
+
+
+def _eight_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Return uint8 colours; wider ones are scaled, not cut."""
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(pixels >> max(0, bits - 8), dtype=np.uint8)
+
+
+def _by_simpleitk(instance: Instance) -> NDArray[Any]:
+    """Decode what pydicom's plugins cannot (JPEG Extended of 12 bits), undoing ITK's rescale."""
+    import SimpleITK
+
+    layout, frame = instance.layout, instance.frames[0]
+    refusal = ReadError(
+        f"{instance.path.name}: the pixels cannot be decoded; convert the file with another program.",
+        code="bad_pixels",
+        path=instance.path,
+    )
+    if layout.samples != 1 or layout.frames != 1 or layout.is_float or frame.slope == 0:
+        raise refusal
+    reader = SimpleITK.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(instance.path))
+    try:
+        image = SimpleITK.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise refusal from error
+    values = (image.reshape(-1).astype(np.float64) - frame.intercept) / frame.slope
+    if values.size != layout.rows * layout.columns:
+        raise refusal
+    stored: NDArray[Any] = np.rint(values).astype(stored_dtype(layout))
+    return stored.reshape(layout.rows, layout.columns)
