@@ -105,10 +105,8 @@ def _told(event: Event) -> str:
 
 
 def _progress(event: Event) -> str:
-    if "text" in event:
-        return str(event["text"])
-    left = event.get("seconds_left")
-    return f"Step {event['step']} of {event['steps']}: loss {event['loss']:.3f}, {left:.0f} s left."
+    # Steps and time left are the bar's business.
+    return str(event.get("text", ""))
 
 
 def _validation(event: Event) -> str:
