@@ -1,0 +1,52 @@
+"""`segdesk project`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def test_a_project_is_made_filled_shown_and_verified(run, scan_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    assert run("project", "create", folder, "--name", "Liver", "--reads", "2", "--json").json["name"] == "Liver"
+    added = run("project", "add", folder, scan_file, "--json").json["added"]
+    assert [case["name"] for case in added] == ["scan"]
+    shown = run("project", "status", folder, "--json").json
+    assert shown["cases"][0]["reads_done"] == 0
+    assert shown["cases"][0]["reads_needed"] == 2
+    assert shown["cases"][0]["shape_kji"] == [9, 20, 17]
+    assert run("project", "verify", folder, "--json").json == {"project": str(folder), "ok": True, "problems": []}
+    assert "scan" in run("project", "status", folder).out
+
+
+def test_a_folder_in_use_is_not_made_a_project(run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert run("project", "create", tmp_path).code == 2
+    assert run("project", "create", tmp_path / "file").code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_one_name_twice_is_refused(run, scan_file: Path, tmp_path: Path) -> None:
+    run("project", "create", tmp_path / "p")
+    assert run("project", "add", tmp_path / "p", scan_file).code == 0
+    done = run("project", "add", tmp_path / "p", scan_file, "--json")
+    assert done.code == 2
+    assert done.json["error"]["code"] == "exists"
+    assert done.json["added"] == []
+
+
+def test_a_folder_of_several_images_becomes_several_cases(run, scan_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("a.nii.gz", "b.nii.gz"):
+        (folder / name).write_bytes(scan_file.read_bytes())
+    run("project", "create", tmp_path / "p")
+    added = run("project", "add", tmp_path / "p", folder, "--patient", "k1", "--json").json["added"]
+    assert [case["name"] for case in added] == ["images-1", "images-2"]
+
+
+def test_a_damaged_mask_store_is_found(run, tmp_path: Path, monkeypatch) -> None:
+    run("project", "create", tmp_path / "p")
+    monkeypatch.setattr("segdesk.store.project.Project.verify", lambda self: ("Mask 12ab: damaged",))
+    done = run("project", "verify", tmp_path / "p", "--json")
+    assert done.code == 2
+    assert done.json["problems"] == ["Mask 12ab: damaged"]
