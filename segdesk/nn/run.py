@@ -109,8 +109,12 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
         raise WriteError(f"{out.name!r} exists already; choose another name.", code="exists", path=out)
     if out.exists() and not (out / SPEC_NAME).is_file():
         raise WriteError(f"{out.name!r} exists and is no model folder; it is not replaced.", path=out)
+    folder = work_folder(out)
     try:
-        work_folder(out).mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            # Tried and taken away again: a run that is refused leaves nothing behind.
+            folder.mkdir()
+            folder.rmdir()
     except OSError as exc:
         raise WriteError(f"The model cannot be written here ({exc.strerror}).", path=out) from exc
 
