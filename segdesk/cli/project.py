@@ -50,8 +50,8 @@ def add(
     """Add images as cases; a folder with several series becomes several cases."""
     console = Console(json=json, quiet=quiet)
     require_exists(*sources)
-    with _opened(folder) as project, console.progress("Looking at the images") as report:
-        found = [case for source in sources for case in _cases_in(source)]
+    found = [case for source in sources for case in _cases_in(source)]
+    with _opened(folder) as project, console.progress("Adding images") as report:
         added: list[CaseRecord] = []
         for number, (name, path, series_uid) in enumerate(found):
             report(number, len(found), f"Adding {name}")
