@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -109,12 +110,11 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
         raise WriteError(f"{out.name!r} exists already; choose another name.", code="exists", path=out)
     if out.exists() and not (out / SPEC_NAME).is_file():
         raise WriteError(f"{out.name!r} exists and is no model folder; it is not replaced.", path=out)
-    folder = work_folder(out)
+    nearest = next(parent for parent in out.absolute().parents if parent.exists())
     try:
-        if not folder.exists():
-            # Tried and taken away again: a run that is refused leaves nothing behind.
-            folder.mkdir()
-            folder.rmdir()
+        # Tried and taken away again: a run that is refused leaves nothing behind.
+        with tempfile.TemporaryDirectory(dir=nearest):
+            pass
     except OSError as exc:
         raise WriteError(f"The model cannot be written here ({exc.strerror}).", path=out) from exc
 
