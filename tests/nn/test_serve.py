@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segdesk.core.box import Box
+from segdesk.core.prediction import PredictOptions
+from segdesk.core.progress import Cancelled, silent
+from segdesk.core.volume import Volume
+from segdesk.errors import ModelError
+from segdesk.nn.predict import predict
+from segdesk.workers import InferenceWorker
+from tests.builders import oblique_geometry
+from tests.nn.toys import classic_model, threshold_model
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceWorker]:
+    """The real child, warm for all tests of this file."""
+    made = InferenceWorker(tmp_path_factory.mktemp("logs"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def image() -> Volume:
+    geometry = oblique_geometry((6, 20, 17))
+    array = np.random.default_rng(0).uniform(0, 100, geometry.shape_kji).astype(np.float32)
+    return Volume(array, geometry)
+
+
+def test_the_child_answers_as_the_function_does(worker: InferenceWorker, image: Volume, tmp_path: Path) -> None:
+    model = classic_model(tmp_path / "m")
+    options = PredictOptions("cpu", roi=Box((1, 2, 3), (5, 18, 16)), probabilities=True)
+    there = worker({"image": image}, model.path, options, silent)
+    here = predict({"image": image}, model.path, options, silent)
+    assert np.array_equal(there.labels.array, here.labels.array)
+    assert np.abs(there.probabilities - here.probabilities).max() < 1e-5
+    assert there.labels.origin.parameters == here.labels.origin.parameters
+    assert there.labels.origin.weights_sha256 == model.sha256
+    assert set(there.manifest) == set(here.manifest)
+
+
+def test_refusals_of_the_child_arrive_as_they_were_raised(
+    worker: InferenceWorker, image: Volume, tmp_path: Path
+) -> None:
+    model = threshold_model(tmp_path / "m")
+    with pytest.raises(ModelError) as caught:
+        worker({"image": image}, model.path, PredictOptions("cuda:77"), silent)
+    assert caught.value.code == "device_unavailable"
+    assert worker({"image": image}, model.path, PredictOptions("cpu"), silent).labels.values() == (7,)
+
+
+def test_cancelling_between_windows_keeps_the_child_warm(
+    worker: InferenceWorker, image: Volume, tmp_path: Path
+) -> None:
+    model = threshold_model(tmp_path / "m", patch_kji=(1, 2, 2))
+    worker({"image": image}, threshold_model(tmp_path / "n").path, PredictOptions("cpu"), silent)
+    pid, texts = worker.pid, []
+
+    def report(done: int, total: int, text: str = "") -> None:
+        texts.append(text)
+        if done > 0:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        worker({"image": image}, model.path, PredictOptions("cpu", overlap=0.9), report)
+    assert texts[-1].startswith("Window ")
+    assert worker.pid == pid
+
+
+def test_the_windows_process_never_imports_torch(image: Volume, tmp_path: Path) -> None:
+    model = threshold_model(tmp_path / "m")
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from segdesk.core.geometry import Geometry
+from segdesk.core.prediction import PredictOptions
+from segdesk.core.progress import silent
+from segdesk.core.volume import Volume
+from segdesk.workers import InferenceWorker
+volume = Volume(np.full((4, 9, 8), 99.0), Geometry.from_spacing((4, 9, 8)))
+worker = InferenceWorker(Path({str(tmp_path)!r}))
+labels = worker({{"image": volume}}, Path({str(model.path)!r}), PredictOptions("cpu"), silent).labels
+worker.close()
+print(labels.values(), sorted({{"torch", "monai", "PySide6"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(7,) []"
+    assert done.stderr == ""
+
+
+def test_the_child_ends_quietly_when_its_input_is_closed_and_keeps_its_output_clean(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error::ResourceWarning", "-m", "segdesk.nn.serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        for line in child.stdout:
+            if json.loads(line)["event"] == "ready":
+                break
+        child.stdin.close()
+        rest = [json.loads(line)["event"] for line in child.stdout]
+    assert set(rest) <= {"beat"}
+    assert child.returncode == 0
+
+
+def test_serving_does_not_load_monai() -> None:
+    code = "import sys, segdesk.nn.predict; print('monai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
