@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtCore import Signal as QtSignal
-from PySide6.QtGui import QColor, QPalette, QWheelEvent
+from PySide6.QtGui import QColor, QPalette, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 _BOX_HALF_WIDTH = 0.28
 _SPREAD = 0.18
 _GOLDEN = 0.6180339887
+_AXIS_HEIGHT_PX = 40
+_AXIS_WIDTH_PX = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,15 @@ class DotPlot(pg.PlotWidget):
     dot_clicked = QtSignal(str, str)
     """Rater and key of the dot that was clicked."""
 
-    def __init__(self, title: str, y_range: tuple[float, float] | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, limits: tuple[float, float] | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, enableMenu=False)
-        self._title, self._groups = title, ()
+        self._title, self._limits = title, limits
+        self._groups: tuple[DotGroup, ...] = ()
         plot = self.getPlotItem()
         plot.hideButtons()
         plot.setMouseEnabled(x=False, y=False)
-        plot.getAxis("left").setWidth(48)
-        if y_range:
-            plot.setYRange(*y_range, padding=0.03)
+        plot.getAxis("left").setWidth(_AXIS_WIDTH_PX)
+        plot.getAxis("bottom").setHeight(_AXIS_HEIGHT_PX)
         self.setMinimumHeight(160)
         self._draw()
 
@@ -64,7 +66,7 @@ class DotPlot(pg.PlotWidget):
 
     def set_groups(self, groups: Sequence[DotGroup]) -> None:
         """Show these raters in this order."""
-        self._groups: tuple[DotGroup, ...] = tuple(groups)
+        self._groups = tuple(groups)
         self._draw()
 
     def changeEvent(self, event: QEvent) -> None:
@@ -72,6 +74,12 @@ class DotPlot(pg.PlotWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_groups"):
             self._draw()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten the names to the room there is."""
+        super().resizeEvent(event)
+        if hasattr(self, "_groups"):
+            self._name_columns()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Let the page scroll; the plot never zooms by accident."""
@@ -90,11 +98,22 @@ class DotPlot(pg.PlotWidget):
             plot.getAxis(side).setTextPen(
                 text if side == "bottom" else palette.color(QPalette.ColorRole.PlaceholderText)
             )
-        plot.getAxis("bottom").setTicks([[(n, _axis_name(group)) for n, group in enumerate(self._groups)]])
+        self._name_columns()
+        if self._limits:
+            plot.setYRange(_low_end(self._groups, self._limits), self._limits[1], padding=0.04)
         plot.setXRange(-0.6, max(0.6, len(self._groups) - 0.4), padding=0)
         plot.showGrid(x=False, y=True, alpha=0.15)
         for position, group in enumerate(self._groups):
             self._draw_group(position, group)
+
+    def _name_columns(self) -> None:
+        room_px = (self.width() - _AXIS_WIDTH_PX) // max(1, len(self._groups)) - 8
+        elided = self.fontMetrics().elidedText
+        names = [
+            "\n".join(elided(line, Qt.TextElideMode.ElideMiddle, room_px) for line in _axis_lines(group))
+            for group in self._groups
+        ]
+        self.getPlotItem().getAxis("bottom").setTicks([list(enumerate(names))])
 
     def _draw_group(self, position: int, group: DotGroup) -> None:
         values = np.asarray(group.values, dtype=np.float64)
@@ -135,6 +154,12 @@ class DotPlot(pg.PlotWidget):
             self.dot_clicked.emit(rater, str(points[0].data()))
 
 
-def _axis_name(group: DotGroup) -> str:
+def _axis_lines(group: DotGroup) -> list[str]:
     missing = sum(1 for value in group.values if value != value)
-    return group.name if not missing else f"{group.name}\n{missing} undefined"
+    return [group.name, f"{missing} undefined"] if missing else [group.name]
+
+
+def _low_end(groups: Sequence[DotGroup], limits: tuple[float, float]) -> float:
+    """Return where the axis begins: a tenth below the lowest value, so that near values stay apart."""
+    values = [value for group in groups for value in group.values if value == value]
+    return max(limits[0], np.floor(10 * min(values, default=limits[0]) - 0.5) / 10)
