@@ -14,7 +14,7 @@ from segdesk.zoo.model_folder import SPEC_NAME, ModelFolder
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The models found, and the folders that wanted to be models but are damaged."""
+    """The models found, and for each damaged folder (its `path`) what is wrong with it."""
 
     models: tuple[ModelFolder, ...]
     damaged: tuple[BadModelFolder, ...]
@@ -39,7 +39,7 @@ def scan_models(extra: Iterable[Path | str] = ()) -> Catalogue:
         try:
             models.append(ModelFolder.load(folder))
         except BadModelFolder as exc:
-            damaged.append(exc)
+            damaged.append(BadModelFolder(exc.message, code=exc.code, path=folder))
     return Catalogue(tuple(models), tuple(damaged))
 
 
@@ -89,9 +89,10 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _order(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort "10" after "9" and words by the alphabet."""
+    """Sort "10" after "9" and after "10-beta"."""
     parts = version.replace("-", ".").split(".")
-    return tuple((1, int(part), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in parts)
+    keys = [(1, int(part), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in parts]
+    return *keys, (1, -1, "")
 
 
 def _not_found(text: str, catalogue: Catalogue) -> BadModelFolder:
