@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry
@@ -31,8 +31,10 @@ from segdesk.io import write_labels, write_volume
 from segdesk.io.atomic import replace_file
 from segdesk.session.draft_union import roi_of
 from segdesk.session.roi import roi_text
-from segdesk.store.project import Project
 from segdesk.store.records import CaseRecord, MaskRecord, MaskRole
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from segdesk.core.box import Box
 from segdesk.core.labels import LabelArray, LabelMap
 from segdesk.session.roi import parse_roi
-from segdesk.store.project import Project
 from segdesk.store.records import MaskRecord, MaskRole
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from segdesk.session.model_choice import resolve_model
 from segdesk.session.roi import roi_text
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.store.records import MaskRecord, MaskRole
-from segdesk.zoo.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from segdesk.zoo.model_folder import ModelFolder
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdesk.core.labels import Label, LabelMap, LabelTable
 from segdesk.core.progress import Progress
@@ -14,8 +15,11 @@ from segdesk.errors import UsageError
 from segdesk.io import scan
 from segdesk.session.settings import SessionSettings
 from segdesk.session.view import ProjectView, read_view
-from segdesk.store.project import Project
+from segdesk.store.places import is_project
 from segdesk.store.records import CaseRecord, RaterRecord
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,24 @@ def load_case(
     return LoadedCase(record, rater, images, labels, parents, saved, view)
 
 
+def open_project(folder: Path) -> Project:
+    """Open a project."""
+    # Loaded when needed: SQLAlchemy takes a good part of what a window may take to appear.
+    from segdesk.store.project import Project
+
+    return Project.open(folder)
+
+
+def create_project(folder: Path, name: str, required_reads: int) -> Project:
+    """Make a project."""
+    from segdesk.store.project import Project
+
+    return Project.create(folder, name, required_reads=required_reads)
+
+
 def desk_project(settings: SessionSettings) -> Project:
     """Open the user's desk project, made on first use; one read is enough there."""
-    if Project.is_project(settings.desk):
-        return Project.open(settings.desk)
-    return Project.create(settings.desk, "Desk", required_reads=1)
+    return open_project(settings.desk) if is_project(settings.desk) else create_project(settings.desk, "Desk", 1)
 
 
 def case_of_image(project: Project, path: Path, series_uid: str, report: Progress) -> CaseRecord:

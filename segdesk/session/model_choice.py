@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdesk.errors import BadModelFolder
-from segdesk.store.project import Project
-from segdesk.zoo.catalogue import find_model
-from segdesk.zoo.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
+    from segdesk.zoo.model_folder import ModelFolder
 
 
 def resolve_model(project: Project, model: str | Path) -> ModelFolder:
@@ -21,6 +23,10 @@ def resolve_model(project: Project, model: str | Path) -> ModelFolder:
     BadModelFolder
         If there is no such model or its folder is damaged.
     """
+    # Loaded when needed: pydantic takes longer than a window may.
+    from segdesk.zoo.catalogue import find_model
+    from segdesk.zoo.model_folder import ModelFolder
+
     champion = project.models.champion(model) if isinstance(model, str) else None
     if champion is not None:
         return ModelFolder.load(champion.folder)

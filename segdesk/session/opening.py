@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from segdesk.core.events import Change
 from segdesk.core.progress import Lane, Progress, Task
@@ -19,13 +19,17 @@ from segdesk.session.loading import (
     desk_project,
     load_case,
     load_project,
+    open_project,
 )
 from segdesk.session.parts import Parts
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase
 from segdesk.session.view import ProjectView, read_view
-from segdesk.store.project import Project
+from segdesk.store.places import is_project
 from segdesk.store.records import CaseRecord, CaseSummary, RaterKind, RaterRecord
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 T = TypeVar("T")
 
@@ -72,8 +76,8 @@ class Opening:
         present, rater = self._state.project, self._state.rater.value
 
         def load(serial: int, report: Progress) -> tuple[OpenCase | None, _Arrival]:
-            if Project.is_project(path):
-                return None, _Arrival(load_project(Project.open(path), self._settings))
+            if is_project(path):
+                return None, _Arrival(load_project(open_project(path), self._settings))
             desk = None
             project, reader = present, rater
             if project is None or reader is None:

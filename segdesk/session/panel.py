@@ -12,13 +12,12 @@ from segdesk.errors import ConsensusError, UsageError
 from segdesk.session.lineage import Lineage
 from segdesk.session.saving import Saving
 from segdesk.session.state import SessionState
-from segdesk.store.consensuses import ConsensusDraft
-from segdesk.store.project import Project
+from segdesk.store.ballots import Ballot, ConsensusDraft, standing
 from segdesk.store.records import ConsensusRecord, MaskRecord, MaskRole, RaterKind, VoteRecord
-from segdesk.store.votes import Ballot, standing
 
 if TYPE_CHECKING:
     from segdesk.review import Consensus, Dispute
+    from segdesk.store.project import Project
 
 
 @dataclass(frozen=True, slots=True, eq=False)

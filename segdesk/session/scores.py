@@ -14,12 +14,12 @@ from segdesk.errors import GeometryMismatch, UsageError
 from segdesk.io import read_labels
 from segdesk.session.draft_union import ModelDraft, drafts_by_model
 from segdesk.session.state import SessionState
-from segdesk.store.project import Project
+from segdesk.store.ballots import standing
 from segdesk.store.records import MaskRecord, MaskRole, RaterKind, RaterRecord
-from segdesk.store.votes import standing
 
 if TYPE_CHECKING:
     from segdesk.metrics import CaseScores
+    from segdesk.store.project import Project
 
 BEGAN_AS_DRAFT = "The reference began as this model's own draft: the score flatters it."
 HELPED_REFERENCE = "This read is part of the reference."

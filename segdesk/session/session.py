@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdesk.core.events import SignalInstance
 from segdesk.core.prediction import Predictor
@@ -13,6 +14,7 @@ from segdesk.edit.editor import Editor
 from segdesk.edit.history import MIB, EditHistory
 from segdesk.session.drafts import Drafts
 from segdesk.session.lineage import Lineage
+from segdesk.session.loading import create_project, open_project
 from segdesk.session.opening import Opening
 from segdesk.session.panel import Panel
 from segdesk.session.parts import Parts
@@ -21,8 +23,10 @@ from segdesk.session.scores import Scores
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.session.teaching import Teaching
-from segdesk.store.project import Project
 from segdesk.store.records import CaseRecord, CaseSummary, RaterKind, RaterRecord
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 
 class Session:
@@ -114,7 +118,7 @@ class Session:
             From the task: when there is a project already or the folder cannot be used.
         """
         reads = self.settings.required_reads
-        return self._opening.project(f"Creating {name}", lambda: Project.create(folder, name, required_reads=reads))
+        return self._opening.project(f"Creating {name}", lambda: create_project(folder, name, reads))
 
     def open_project(self, folder: Path) -> Task[Project]:
         """Return the task that opens a project folder; an open one is closed.
@@ -124,7 +128,7 @@ class Session:
         NotFound, SchemaTooNew, StoreError
             From the task: when there is none, a newer segdesk wrote it, or it is damaged.
         """
-        return self._opening.project(f"Opening {folder.name}", lambda: Project.open(folder))
+        return self._opening.project(f"Opening {folder.name}", lambda: open_project(folder))
 
     def open_path(self, path: Path, series_uid: str = "") -> Task[OpenCase | None]:
         """Return the task that opens whatever `path` is.

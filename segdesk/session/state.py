@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from segdesk.core.events import Change, Property, Signal
 from segdesk.core.labels import LabelMap
@@ -12,8 +12,10 @@ from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError
 from segdesk.session.view import CaseVotes, ProjectView, read_view
-from segdesk.store.project import Project
 from segdesk.store.records import CaseRecord, RaterRecord
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 T = TypeVar("T")
 

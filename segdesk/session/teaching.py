@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdesk.core.events import Change, Property
 from segdesk.core.progress import Lane, Progress, Task
@@ -13,8 +14,10 @@ from segdesk.errors import SegdeskError, UsageError, WorkerError
 from segdesk.session.dataset import ExportedDataset, export_dataset
 from segdesk.session.model_choice import resolve_model
 from segdesk.session.state import SessionState
-from segdesk.store.project import Project
 from segdesk.store.records import JobRecord, ModelRecord, PromotionRecord
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 
 @dataclass(frozen=True, slots=True)

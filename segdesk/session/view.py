@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from segdesk.store.project import Project
 from segdesk.store.records import CaseSummary, ModelRecord, RaterRecord, VoteRecord
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 
 @dataclass(frozen=True, slots=True)

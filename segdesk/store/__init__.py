@@ -1,5 +1,4 @@
-"""Projects on disk: cases, readers, masks, votes, consensus, models, jobs."""
+"""Projects on disk: cases, readers, masks, votes, consensus, models, jobs.
 
-from segdesk.store.project import Project
-
-__all__ = ["Project"]
+Nothing is imported here: `segdesk.store.records` must stay light, `segdesk.store.project` brings SQLAlchemy.
+"""

@@ -167,7 +167,7 @@ def _reads_by_case(session: OrmSession) -> dict[str, int]:
         .where(VoteRow.mask_sha256.is_not(None))
         .group_by(VoteRow.case_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _cases_with_draft(session: OrmSession) -> set[str]:
@@ -178,7 +178,7 @@ def _cases_with_draft(session: OrmSession) -> set[str]:
 def _disputes_by_case(session: OrmSession) -> dict[str, int]:
     """Return the disputes of each case's last consensus."""
     query = select(ConsensusRow.case_id, ConsensusRow.disputes).order_by(ConsensusRow.id)
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _status(done: int, needed: int, has_consensus: bool) -> CaseStatus:

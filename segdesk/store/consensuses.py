@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from segdesk.core.labels import LabelMap
 from segdesk.core.provenance import Origin, OriginKind, utc_now
 from segdesk.errors import StoreError
+from segdesk.store.ballots import ConsensusDraft
 from segdesk.store.database import Database
 from segdesk.store.masks import MaskStore
-from segdesk.store.records import ConsensusRecord, MaskRole, VoteRecord
+from segdesk.store.records import ConsensusRecord, MaskRole
 from segdesk.store.schema import ConsensusRow
 from segdesk.store.times import from_text, to_text
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ConsensusDraft:
-    """A consensus to be recorded.
-
-    Parameters
-    ----------
-    case_id : str
-        The case.
-    labels : LabelMap
-        The merged mask on the case's grid; its origin is set when it is stored.
-    votes : sequence of VoteRecord
-        The votes it was made from.
-    method, quorum, domain : str
-        How it was made.
-    disputes : int
-        Number of disputed components.
-    summary : mapping
-        The JSON form of CONTRACT (``consensus``).
-    """
-
-    case_id: str
-    labels: LabelMap
-    votes: Sequence[VoteRecord]
-    method: str
-    quorum: str | None
-    domain: str
-    disputes: int
-    summary: Any
 
 
 class ConsensusStore:

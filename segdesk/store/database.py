@@ -61,6 +61,8 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA application_id={_signed(APPLICATION_ID)}")
                 connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
         except SQLAlchemyError as error:
+            # A file without all its tables would stand in the way of the next try.
+            path.unlink(missing_ok=True)
             raise SaveFailed(f"The project could not be created: {_reason(error)}.", path=path) from error
         return database
 
@@ -80,8 +82,7 @@ class Database:
         refuse_network_share(path.parent)
         version = _checked_version(path)
         back_up(path)
-        if version < SCHEMA_VERSION:
-            migrate(path, version)
+        migrate(path, version)
         return cls(path)
 
     @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -32,6 +33,11 @@ FORMAT = 1
 _HEADER = "header.json"
 _LEVEL = 1
 _LARGEST_HEADER = 64 << 20
+# What zipfile, zlib, NumPy and our own checks raise on a damaged file; RuntimeError: "encrypted", "version 12".
+_DAMAGE = (
+    OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error, struct.error,
+    SegdeskError,
+)  # fmt: skip
 _DTYPES: dict[str, np.dtype[Any]] = {"uint8": np.dtype(np.uint8), "uint16": np.dtype("<u2")}
 
 
@@ -117,15 +123,20 @@ def _holds(path: Path, sha256: str) -> bool:
 def _read(path: Path) -> LabelMap:
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(_HEADER).file_size > _LARGEST_HEADER:
-                raise StoreError("A mask of the project has an impossible header.", path=path)
-            return _parsed(archive, json.loads(archive.read(_HEADER)))
+            return _parsed(archive, _header(archive))
+    except StoreError:
+        raise
     except FileNotFoundError:
         raise StoreError("A mask of the project is missing; get it from a backup.", path=path) from None
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, SegdeskError):
-            raise
+    except _DAMAGE as error:
         raise StoreError("A mask of the project is damaged; get it from a backup.", path=path) from error
+
+
+def _header(archive: zipfile.ZipFile) -> dict[str, Any]:
+    if archive.getinfo(_HEADER).file_size > _LARGEST_HEADER:
+        raise ValueError("impossible header")
+    header: dict[str, Any] = json.loads(archive.read(_HEADER))
+    return header
 
 
 def _parsed(archive: zipfile.ZipFile, header: dict[str, Any]) -> LabelMap:

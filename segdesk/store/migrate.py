@@ -37,6 +37,8 @@ def migrate(
     StoreError
         If a step is unknown or fails; the file is unchanged and a backup was made.
     """
+    if version == target:
+        return
     steps = MIGRATIONS if migrations is None else migrations
     missing = [number for number in range(version, target) if number not in steps]
     if missing:
@@ -48,14 +50,14 @@ def migrate(
             for number in range(version, target):
                 steps[number](file)
             file.execute(f"PRAGMA user_version={int(target)}")
-            _check(file)
+            problem = _problem(file)
+            if problem != "ok":
+                raise sqlite3.DatabaseError(problem)  # noqa: TRY301
             file.execute("COMMIT")
-        except (sqlite3.DatabaseError, StoreError) as error:
+        except sqlite3.DatabaseError as error:
             file.execute("ROLLBACK")
             raise StoreError(f"The project could not be updated ({error}); it was left as it is.", path=path) from error
 
 
-def _check(file: sqlite3.Connection) -> None:
-    problem = str(file.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    if problem != "ok":
-        raise StoreError(problem)
+def _problem(file: sqlite3.Connection) -> str:
+    return str(file.execute("PRAGMA integrity_check(1)").fetchone()[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from segdesk.store.records import PROJECT_FILE
+
 
 def text_of(path: Path, root: Path) -> str:
     """Return the text to remember a path by."""
@@ -15,3 +17,8 @@ def text_of(path: Path, root: Path) -> str:
 def place_of(text: str, root: Path) -> Path:
     """Return the absolute path of `text_of`."""
     return root / text
+
+
+def is_project(path: Path) -> bool:
+    """Whether the path is a project folder or its file."""
+    return (path / PROJECT_FILE).is_file() or (path.name == PROJECT_FILE and path.is_file())

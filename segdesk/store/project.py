@@ -25,12 +25,11 @@ from segdesk.store.database import Database
 from segdesk.store.jobs import JobStore
 from segdesk.store.masks import MaskStore
 from segdesk.store.models import ModelStore
+from segdesk.store.places import is_project
 from segdesk.store.raters import RaterStore
-from segdesk.store.records import CaseRecord, CaseSummary, VoteRecord
+from segdesk.store.records import PROJECT_FILE, CaseRecord, CaseSummary, VoteRecord
 from segdesk.store.schema import MaskRow, MetaRow
 from segdesk.store.votes import VoteStore
-
-PROJECT_FILE = "project.segdesk"
 
 
 class Project:
@@ -102,7 +101,7 @@ class Project:
     @staticmethod
     def is_project(path: Path) -> bool:
         """Whether the path is a project folder or its file."""
-        return (path / PROJECT_FILE).is_file() or (path.name == PROJECT_FILE and path.is_file())
+        return is_project(path)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -11,6 +11,9 @@ from pathlib import Path
 from segdesk.core.box import Index3
 from segdesk.core.provenance import OriginKind, Scalar
 
+PROJECT_FILE = "project.segdesk"
+"""The database of a project, in its folder."""
+
 
 class RaterKind(StrEnum):
     """Who reads."""

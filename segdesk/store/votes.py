@@ -6,42 +6,19 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as OrmSession
 
 from segdesk.core.provenance import utc_now
 from segdesk.errors import NotFound, StoreError
+from segdesk.store.ballots import Ballot, standing
 from segdesk.store.database import Database
 from segdesk.store.masks import mask_row
 from segdesk.store.raters import rater_record
 from segdesk.store.records import RaterKind, VotePhase, VoteRecord
 from segdesk.store.schema import MetaRow, RaterRow, VoteRow
 from segdesk.store.times import from_text, to_text
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """What a reader submits.
-
-    Parameters
-    ----------
-    case_id, rater_id : str
-        Case and reader.
-    mask_sha256 : str, optional
-        The stored mask; None retracts the reader's vote on the case.
-    confidence : float
-        In [0, 1]; unsure is a legal vote.
-    comment : str
-        Free text.
-    """
-
-    case_id: str
-    rater_id: str
-    mask_sha256: str | None
-    confidence: float = 1.0
-    comment: str = ""
 
 
 class VoteStore:
@@ -111,13 +88,6 @@ class VoteStore:
         with self._database.reading() as session:
             raters = list(session.scalars(select(RaterRow).order_by(RaterRow.name)))
             return tuple(line for rater in raters for line in _broken_links(session, rater))
-
-
-def standing(votes: Iterable[VoteRecord]) -> tuple[VoteRecord, ...]:
-    """Return each reader's last vote that was not retracted, sorted by reader name."""
-    last = {vote.rater.id: vote for vote in votes}
-    kept = (vote for vote in last.values() if vote.mask_sha256 is not None)
-    return tuple(sorted(kept, key=lambda vote: vote.rater.name))
 
 
 def required_reads(session: OrmSession) -> int:
