@@ -36,12 +36,15 @@ class LoadedModel:
         What it answers for at once, (k, j, i).
     margin : tuple of int
         Voxels it needs around that on each side.
+    divisor : tuple of int
+        Step between voxels that its pooling treats alike.
     """
 
     folder: ModelFolder
     network: nn.Module
     window: Index3
     margin: Index3
+    divisor: Index3
 
     @property
     def spec(self) -> ModelSpec:
@@ -101,28 +104,26 @@ def load_model(folder: ModelFolder) -> LoadedModel:
     if not all(bool(torch.isfinite(each).all()) for each in network.state_dict().values()):
         raise BadModelFolder(f"The weights of {spec.identity} hold NaN or infinite numbers.", path=folder.path)
     network.eval().requires_grad_(requires_grad=False)
-    window, margin = window_and_margin(network, spec)
-    return LoadedModel(folder, network, window, margin)
+    return LoadedModel(folder, network, *windows_of(network, spec))
 
 
-def window_and_margin(network: nn.Module, spec: ModelSpec) -> tuple[Index3, Index3]:
-    """Return the model's patch, enlarged to a size the network can take, and the margin it loses."""
+def windows_of(network: nn.Module, spec: ModelSpec) -> tuple[Index3, Index3, Index3]:
+    """Return the model's patch, enlarged to a size the network can take, the margin it loses, and its divisor."""
     lost = int(getattr(network, "output_margin", 0))
-    divisor = int(getattr(network, "size_divisor", 1))
-    flat = spec.dimensions == 2
-    margin = (0 if flat else lost, lost, lost)
-    sizes = [_fitting(network, p + 2 * m, divisor) for p, m in zip(spec.patch_kji, margin, strict=True)]
-    if flat:
-        sizes[0] = 1
-    k, j, i = (size - 2 * m for size, m in zip(sizes, margin, strict=True))
-    return (k, j, i), margin
+    step = 2**network.depth if isinstance(network, ClassicUnet) else int(getattr(network, "size_divisor", 1))
+    k, j, i = spec.patch_kji
+    j, i = (_fitting(network, n + 2 * lost, step) - 2 * lost for n in (j, i))
+    if spec.dimensions == 2:
+        return (1, j, i), (0, lost, lost), (1, step, step)
+    k = _fitting(network, k + 2 * lost, step) - 2 * lost
+    return (k, j, i), (lost, lost, lost), (step, step, step)
 
 
-def _fitting(network: nn.Module, size: int, divisor: int) -> int:
+def _fitting(network: nn.Module, size: int, step: int) -> int:
     """Return the smallest length >= `size` that the network takes."""
     if isinstance(network, ClassicUnet):
         return network.valid_size(size)
-    return -(-size // divisor) * divisor
+    return -(-size // step) * step
 
 
 def _read(folder: ModelFolder) -> bytes:

@@ -103,7 +103,8 @@ class _Run:
     def plan(self) -> WindowPlan:
         """Where the windows lie."""
         k, j, i = self.prepared.array.shape[1:]
-        return WindowPlan((k, j, i), self.model.window, self.model.margin, self.options.overlap)
+        model = self.model
+        return WindowPlan((k, j, i), model.window, model.margin, self.options.overlap, model.divisor)
 
     def on(self, device: torch.device) -> Sink:
         """Run all windows on a device; when memory runs out, in smaller batches, then on the CPU."""

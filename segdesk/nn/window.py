@@ -52,31 +52,38 @@ class WindowPlan:
         Voxels the network needs around it on each side; 0 for padded networks.
     overlap : float
         Overlap of neighbouring windows as a fraction of their length, in [0, 0.9].
+    divisor : tuple of int
+        Windows start at multiples of it where they can: a network that pools sees pairs of
+        voxels, and the same pairs in every window only then.
     """
 
     shape: Index3
     window: Index3
     margin: Index3 = (0, 0, 0)
     overlap: float = 0.5
+    divisor: Index3 = (1, 1, 1)
 
     @cached_property
     def padded_shape(self) -> Index3:
-        """The shape enlarged to one window where it is smaller."""
-        k, j, i = (max(n, w) for n, w in zip(self.shape, self.window, strict=True))
+        """The shape enlarged to one window where it is smaller, and so that tiles of mirrored images start even."""
+        k, j, i = (
+            w + -(-max(0, n - w) // d) * d if m else max(n, w)
+            for n, w, m, d in zip(self.shape, self.window, self.margin, self.divisor, strict=True)
+        )
         return k, j, i
 
     @cached_property
     def before(self) -> Index3:
-        """Voxels added before the image along each axis so that it lies in the middle."""
-        k, j, i = ((p - n) // 2 for p, n in zip(self.padded_shape, self.shape, strict=True))
+        """Voxels added before the image along each axis: one smaller than a window lies in its middle."""
+        k, j, i = (max(0, w - n) // 2 for w, n in zip(self.window, self.shape, strict=True))
         return k, j, i
 
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Where windows start along each axis of the padded image, ascending."""
         k, j, i = (
-            _starts(n, w, self.overlap if m == 0 else 0.0)
-            for n, w, m in zip(self.padded_shape, self.window, self.margin, strict=True)
+            _starts(n, w, self.overlap if m == 0 else 0.0, d)
+            for n, w, m, d in zip(self.padded_shape, self.window, self.margin, self.divisor, strict=True)
         )
         return k, j, i
 
@@ -135,13 +142,15 @@ class WindowPlan:
         return Box(corner, (k, j, i))
 
 
-def _starts(length: int, window: int, overlap: float) -> tuple[int, ...]:
-    """Return evenly spread starts: as few as the overlap allows, the last one flush with the end."""
-    if length <= window:
+def _starts(length: int, window: int, overlap: float, divisor: int) -> tuple[int, ...]:
+    """Return evenly spread starts: as few as the overlap allows, at multiples of `divisor`, the last one flush."""
+    last = length - window
+    if last <= 0:
         return (0,)
-    step = max(1.0, window * (1.0 - overlap))
-    count = math.ceil((length - window) / step - 1e-9) + 1
-    return tuple(round(n * (length - window) / (count - 1)) for n in range(count))
+    divisor = divisor if divisor <= window else 1
+    step = max(1, int(window * (1.0 - overlap) / divisor + 1e-9)) * divisor
+    gaps = math.ceil(last / step)
+    return *(math.ceil(n * last / gaps / divisor - 1e-9) * divisor for n in range(gaps)), last
 
 
 def _profiles(starts: tuple[int, ...], window: int, *, is_even: bool) -> list[FloatArray]:

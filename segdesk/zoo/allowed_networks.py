@@ -9,10 +9,7 @@ ALLOWED_NETWORKS: frozenset[str] = frozenset(
         "basic_unet",
         "dyn_unet",
         "segresnet",
-        "flexible_unet",
         "classic_unet",
-        "fcn",
-        "deeplabv3plus",
     }
 )
 """A folder that names anything else is refused before a single weight is read."""

@@ -193,8 +193,8 @@ def test_the_classic_network_is_tiled_exactly_with_mirrored_borders(tmp_path: Pa
     padded = np.pad(array[0], widths, mode="reflect")
     with torch.inference_mode():
         whole = network(torch.from_numpy(padded)[None, None]).softmax(dim=1)[0, :, :41, :37].numpy()
-    # Pooling looks at pairs of pixels, so tiles agree with the whole only where they start on an even pixel.
-    assert np.abs(prediction.probabilities[:, 0, :12, :12] - whole[:, :12, :12]).max() < 1e-4
+    assert prediction.manifest["windows"] > 9
+    assert np.abs(prediction.probabilities[:, 0] - whole).max() < 1e-4
 
 
 def test_the_classic_network_reads_every_slice_of_an_irregular_stack(tmp_path: Path) -> None:

@@ -51,6 +51,22 @@ def test_tiles_equal_the_whole_when_the_overlap_exceeds_the_receptive_field(
     assert np.abs(tiled - whole).max() < 1e-4
 
 
+@pytest.mark.parametrize(("shape", "window"), [((24, 32, 40), (20, 20, 20)), ((8, 56, 24), (8, 20, 20))])
+def test_tiles_of_a_network_that_pools_start_where_the_whole_is_pooled(
+    shape: tuple[int, int, int], window: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv3d(2, 4, 3, padding=1), nn.ReLU(), nn.AvgPool3d(4), nn.Conv3d(4, 4, 1),
+        nn.Upsample(scale_factor=4), nn.Conv3d(4, 3, 1),
+    ).eval()  # fmt: skip
+    array = image(shape)
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(array)[None])[0].softmax(dim=0).numpy()
+    plan = WindowPlan(shape, window, overlap=0.6, divisor=(4, 4, 4))
+    assert np.abs(run(network, array, plan) - whole).max() < 1e-4
+
+
 def test_an_overlap_smaller_than_the_receptive_field_shows_at_the_seams() -> None:
     network, array = plain_network(), image((20, 33, 27))
     with torch.inference_mode():

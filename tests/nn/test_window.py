@@ -11,15 +11,26 @@ from segdesk.nn.window import WindowPlan
 @given(
     st.tuples(*[st.integers(1, 40)] * 3),
     st.tuples(*[st.integers(1, 16)] * 3),
+    st.tuples(*[st.integers(0, 3)] * 3),
     st.floats(0, 0.9),
+    st.sampled_from([1, 2, 4, 8]),
 )
-def test_every_voxel_gets_weight_and_the_totals_are_the_sum_over_windows(
-    shape: tuple[int, int, int], window: tuple[int, int, int], overlap: float
+def test_every_voxel_gets_weight_and_overlaps_and_steps_are_as_asked(
+    shape: tuple[int, int, int],
+    window: tuple[int, int, int],
+    margin: tuple[int, int, int],
+    overlap: float,
+    divisor: int,
 ) -> None:
-    plan = WindowPlan(shape, window, overlap=overlap)
+    plan = WindowPlan(shape, window, margin, overlap, (divisor,) * 3)
     for axis in range(3):
+        starts = plan.starts[axis]
         assert plan.totals[axis].min() > 0
-        assert plan.starts[axis][-1] + window[axis] == plan.padded_shape[axis]
+        assert starts[-1] + window[axis] == plan.padded_shape[axis] >= shape[axis]
+        assert all(start % divisor == 0 or divisor > window[axis] for start in starts[: None if margin[axis] else -1])
+        wanted = window[axis] * (1 - (0 if margin[axis] else overlap))
+        assert max(np.diff(starts), default=0) <= max(wanted + 1e-6, min(divisor, window[axis]))
+        assert all(np.diff(starts) > 0)
     assert sum(1 for _ in plan.windows()) == plan.count
 
 
