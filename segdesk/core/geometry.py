@@ -206,9 +206,10 @@ class SliceStackGeometry:
 
     @property
     def voxel_volumes_k_mm3(self) -> NDArray[np.float64]:
-        """Volume of one voxel of each slice in mm3, from its own thickness."""
-        dj, di = self.spacing_ji_mm
-        return np.asarray(self.thickness_k_mm * dj * di, dtype=np.float64)
+        """Volume of one voxel of each slice in mm3, from its own pixel area and thickness."""
+        axes = self.slice_affines_ji_to_lps[:, :3, :2]
+        areas_mm2 = np.linalg.norm(np.cross(axes[..., 0], axes[..., 1]), axis=-1)
+        return np.asarray(self.thickness_k_mm * areas_mm2, dtype=np.float64)
 
     def index_to_lps(self, index_kji: ArrayLike) -> Points:
         """Map indices (whole k, continuous j and i), shape (..., 3), to LPS mm."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from segdesk.core.counting import value_counts
 from segdesk.core.geometry import Grid
 from segdesk.core.provenance import Origin, OriginKind
 from segdesk.errors import InvalidMask, ShapeMismatch
@@ -180,21 +181,7 @@ class LabelMap:
 
 def present_values(labels: LabelArray) -> tuple[int, ...]:
     """Return the non-zero values of a label array, ascending; one pass, no sort of voxels."""
-    counts = np.bincount(labels.ravel(), minlength=1) if labels.size < _CHUNK else _chunked_counts(labels)
-    return tuple(int(v) for v in np.flatnonzero(counts) if v != 0)
-
-
-_CHUNK = 1 << 22
-
-
-def _chunked_counts(labels: LabelArray) -> NDArray[np.int64]:
-    """Count values slab by slab: `bincount` casts its input to int64, eight times a uint8 volume."""
-    counts = np.zeros(65536, np.int64)
-    flat = labels.reshape(-1)
-    for start in range(0, flat.size, _CHUNK):
-        part = np.bincount(flat[start : start + _CHUNK])
-        counts[: part.size] += part
-    return counts
+    return tuple(int(value) for value in np.flatnonzero(value_counts(labels)) if value != 0)
 
 
 def as_labels(array: NDArray[Any]) -> LabelArray:
