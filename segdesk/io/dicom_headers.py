@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,9 +14,7 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -25,17 +24,18 @@ from segdesk.core.progress import Progress
 from segdesk.errors import ReadError
 from segdesk.io.dicom_frames import frames_of
 from segdesk.io.dicom_model import Instance, PixelLayout
+from segdesk.io.dicom_pixel_element import find_pixel_element, require_whole
 from segdesk.io.dicom_tags import HEADER_TAGS
 from segdesk.io.dicom_values import DAMAGED_FILE, is_there, items_of, number_of, numbers_of, text_of, value_of, whole_of
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _NO_IMAGE_MODALITIES = ("SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "REG", "FID", "DOC", "SEG", "PLAN", "RTRECORD")
-_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _LOSSY = (
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
     "1.2.840.10008.1.2.4.93", "1.2.840.10008.1.2.4.203",
 )  # fmt: skip
-_PIXEL_TAGS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009), Tag(0x7FE0, 0x0010))
+# What pydicom would log of damaged files comes back as `ReadError`; without a handler it goes to stderr.
+logging.getLogger("pydicom").addHandler(logging.NullHandler())
 _THREADS = min(8, (os.cpu_count() or 1) + 2)
 
 
@@ -118,7 +118,7 @@ def _layout(dataset: FileDataset, file: BinaryIO, path: Path) -> PixelLayout:
     if not is_plausible or samples not in (1, 3, 4) or allocated not in (1, 8, 16, 32, 64):
         raise ReadError(f"{path.name} has impossible image sizes in its header.", code="bad_pixels", path=path)
     syntax = _transfer_syntax(dataset)
-    tag, offset, length = _pixel_element(dataset, file, syntax, path)
+    element = find_pixel_element(file, syntax, dataset.original_encoding[0] is True, path)
     layout = PixelLayout(
         rows,
         columns,
@@ -128,15 +128,15 @@ def _layout(dataset: FileDataset, file: BinaryIO, path: Path) -> PixelLayout:
         stored,
         stored - 1 if high is None or not stored - 1 <= high < allocated else high,
         whole_of(dataset, "PixelRepresentation") == 1,
-        tag != _PIXEL_TAGS[2],
+        element.is_float,
         text_of(dataset, "PhotometricInterpretation").upper(),
         syntax,
-        offset,
-        length,
+        element.offset,
+        element.length,
         syntax == ExplicitVRBigEndian,
         bool(items_of(dataset, "ModalityLUTSequence")),
     )
-    _require_whole(layout, path)
+    require_whole(layout, path)
     return layout
 
 
@@ -146,46 +146,6 @@ def _transfer_syntax(dataset: FileDataset) -> str:
         return named
     is_implicit, is_little = dataset.original_encoding
     return str(ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian)
-
-
-def _pixel_element(dataset: FileDataset, file: BinaryIO, syntax: str, path: Path) -> tuple[BaseTag, int, int]:
-    """Return tag, first byte and length of the pixel element the file stands at; offset -1 where not plain."""
-    if syntax == DeflatedExplicitVRLittleEndian:
-        return _PIXEL_TAGS[2], -1, -1
-    order = "big" if syntax == ExplicitVRBigEndian else "little"
-    head = file.read(12)
-    tag = Tag(int.from_bytes(head[:2], order), int.from_bytes(head[2:4], order))  # type: ignore[arg-type]
-    if tag not in _PIXEL_TAGS:
-        raise ReadError(f"{path.name} ends before its pixels; copy it again.", code="truncated", path=path)
-    is_implicit = dataset.original_encoding[0]
-    raw_length = head[4:8] if is_implicit else head[8:12]
-    length = int.from_bytes(raw_length, order)  # type: ignore[arg-type]
-    start = file.tell() - (4 if is_implicit else 0)
-    if syntax not in _NATIVE or length == 0xFFFFFFFF:
-        return tag, -1, -1
-    available = os.fstat(file.fileno()).st_size - start
-    if available < length:
-        raise ReadError(
-            f"{path.name} ends early: {available} of {length} bytes of pixels are there.", code="truncated", path=path
-        )
-    return tag, start, length
-
-
-def _require_whole(layout: PixelLayout, path: Path) -> None:
-    """Refuse when frames x rows x columns disagree with the bytes (GEOMETRY check 41)."""
-    if layout.data_offset < 0:
-        return
-    pixels = layout.rows * layout.columns * layout.samples * layout.frames
-    expected = (pixels * layout.bits_allocated + 7) // 8
-    if layout.photometric == "YBR_FULL_422":
-        expected = expected * 2 // 3
-    if layout.data_length not in (expected, expected + expected % 2):
-        short = layout.data_length < expected
-        raise ReadError(
-            f"{path.name} holds {layout.data_length} bytes of pixels where its header says {expected}.",
-            code="truncated" if short else "bad_pixels",
-            path=path,
-        )
 
 
 def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance:

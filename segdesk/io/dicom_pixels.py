@@ -19,9 +19,6 @@ from segdesk.io.dicom_model import Instance, PixelLayout
 from segdesk.io.dicom_values import DAMAGED_FILE
 
 _DECODE_ERRORS = (*DAMAGED_FILE, RuntimeError)
-_LITTLE_ENDIAN = "little"
-_ITEM = b"\xfe\xff\x00\xe0"
-_END = b"\xfe\xff\xdd\xe0"
 
 
 def stored_dtype(layout: PixelLayout) -> np.dtype[Any]:
@@ -102,37 +99,11 @@ def _whole_dataset(instance: Instance) -> FileDataset:
         dataset = pydicom.dcmread(instance.path, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = UID(instance.layout.transfer_syntax)
-        _require_all_fragments(dataset, instance)
     except _DECODE_ERRORS as error:
         raise ReadError(
             f"{instance.path.name} is damaged; copy it again.", code="truncated", path=instance.path
         ) from error
     return dataset
-
-
-def _require_all_fragments(dataset: Dataset, instance: Instance) -> None:
-    """Walk the fragments of encapsulated pixels: decoders fill up what is missing (check 40)."""
-    if not UID(instance.layout.transfer_syntax).is_encapsulated or "PixelData" not in dataset:
-        return
-    content = dataset.PixelData
-    position = fragments = 0
-    while position + 8 <= len(content):
-        tag = content[position : position + 4]
-        length = int.from_bytes(content[position + 4 : position + 8], _LITTLE_ENDIAN)  # type: ignore[arg-type]
-        if tag == _END:
-            break
-        position += 8 + length
-        fragments += 1
-        if tag != _ITEM or position > len(content):
-            raise _truncated(instance)
-    if fragments < 2 or position > len(content):
-        raise _truncated(instance)
-
-
-def _truncated(instance: Instance) -> ReadError:
-    return ReadError(
-        f"{instance.path.name} ends inside its pixels; copy it again.", code="truncated", path=instance.path
-    )
 
 
 def _decoded(dataset: FileDataset, instance: Instance, number: int) -> NDArray[Any]:

@@ -182,7 +182,7 @@ def _flat_entry(instance: Instance, kind: SeriesKind) -> SeriesEntry:
 
 def _count_warnings(series: Sequence[Instance]) -> list[Warn]:
     """Compare the number of files with what their headers say (GEOMETRY check 5)."""
-    if any(len(each.frames) > 1 for each in series):
+    if len(series) == 1 or any(len(each.frames) > 1 for each in series):
         return []
     numbers = [each.instance_number for each in series if each.instance_number is not None]
     announced = {each.images_in_acquisition for each in series} - {None, 0}
