@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.pool import NullPool
 
 from segdesk.errors import NotFound, SaveFailed, SchemaTooNew, StoreError
+from segdesk.io.atomic import replace_file
 from segdesk.store.backup import back_up, backups_of
 from segdesk.store.migrate import migrate
-from segdesk.store.schema import APPLICATION_ID, SCHEMA_VERSION, Base, append_only_triggers
+from segdesk.store.schema import APPLICATION_ID, SCHEMA_VERSION, Base, MetaRow, append_only_triggers
 from segdesk.store.share import refuse_network_share
 
 BUSY_TIMEOUT_S = 10.0
@@ -47,24 +48,21 @@ class Database:
         self._writer = self._engine.execution_options(segdesk_write=True)
 
     @classmethod
-    def create(cls, path: Path) -> Database:
-        """Make a new project file with all tables; StoreError (``exists``) when there is one."""
+    def create(cls, path: Path, meta: Mapping[str, str]) -> Database:
+        """Make a new project file with all tables and facts; it appears complete or not at all.
+
+        Raises
+        ------
+        StoreError
+            If there is a project already (``exists``), or on a network share.
+        WriteError, SaveFailed
+            If it cannot be written.
+        """
         refuse_network_share(path.parent)
         if path.exists():
             raise StoreError("There is a project in this folder already; open it.", code="exists", path=path)
-        database = cls(path)
-        try:
-            with database._writer.begin() as connection:
-                Base.metadata.create_all(connection)
-                for statement in append_only_triggers():
-                    connection.exec_driver_sql(statement)
-                connection.exec_driver_sql(f"PRAGMA application_id={_signed(APPLICATION_ID)}")
-                connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
-        except SQLAlchemyError as error:
-            # A file without all its tables would stand in the way of the next try.
-            path.unlink(missing_ok=True)
-            raise SaveFailed(f"The project could not be created: {_reason(error)}.", path=path) from error
-        return database
+        replace_file(path, lambda temporary: _build(temporary, meta))
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -100,6 +98,19 @@ class Database:
     def close(self) -> None:
         """Let go of the file."""
         self._engine.dispose()
+
+
+def _build(path: Path, meta: Mapping[str, str]) -> None:
+    database = Database(path)
+    with database.writing() as session:
+        connection = session.connection()
+        Base.metadata.create_all(connection)
+        for statement in append_only_triggers():
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"PRAGMA application_id={_signed(APPLICATION_ID)}")
+        connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
+        session.add_all([MetaRow(key=key, value=value) for key, value in meta.items()])
+    database.close()
 
 
 @contextmanager

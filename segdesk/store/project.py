@@ -80,10 +80,8 @@ class Project:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SaveFailed(f"The project folder could not be made: {error.strerror}.", path=root) from error
-        database = Database.create(root / PROJECT_FILE)
-        with database.writing() as session:
-            session.add_all([MetaRow(key="name", value=name), MetaRow(key="required_reads", value=str(required_reads))])
-        return cls(root, database)
+        meta = {"name": name, "required_reads": str(required_reads)}
+        return cls(root, Database.create(root / PROJECT_FILE, meta))
 
     @classmethod
     def open(cls, folder: Path) -> Project:

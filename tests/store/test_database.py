@@ -198,7 +198,7 @@ def test_a_migration_that_damages_the_file_is_taken_back(path, monkeypatch):
 
 def test_a_project_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("segdesk.store.database.append_only_triggers", lambda: ["CREATE nonsense"])
-    with pytest.raises(SaveFailed, match="could not be created"):
+    with pytest.raises(SaveFailed, match="could not be changed"):
         Project.create(tmp_path / "p", "x")
     assert not (tmp_path / "p" / "project.segdesk").exists()
 
