@@ -23,6 +23,9 @@ from segdesk.nn.window import Profiles, WindowPlan
 
 FloatArray = NDArray[np.float32]
 
+_SLICES_AT_ONCE = 8
+"""Finished slices handed over together: their copy stays small beside the slab."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -164,21 +167,24 @@ class _Slab:
         """Hand the first `count` slices to the sink and move the rest to the front."""
         depth = total.shape[1]
         done = min(count, depth)
-        self._hand_over(total[:, :done])
-        total[:, : depth - done] = total[:, done:].clone()
+        for first in range(0, done, _SLICES_AT_ONCE):
+            self._hand_over(self._start + first, total[:, first : min(done, first + _SLICES_AT_ONCE)])
+        # One by one: the places overlap, and a copy of the rest would be as large as the slab.
+        for n in range(depth - done):
+            total[:, n] = total[:, n + done]
         total[:, depth - done :] = 0
         self._start += count
 
-    def _hand_over(self, slices: Tensor) -> None:
+    def _hand_over(self, start: int, slices: Tensor) -> None:
         """Divide by the weights, cut the padding off and pass on."""
-        plan, start = self._plan, self._start
-        weights = (plan.totals[0][start : start + slices.shape[1]], *plan.totals[1:])
+        plan = self._plan
         inside = [slice(b, b + n) for b, n in zip(plan.before, plan.shape, strict=True)]
         low, high = max(start, inside[0].start), min(start + slices.shape[1], inside[0].stop)
         if low >= high:
             return
-        mean = slices / _product(weights).to(self._device)
-        self._sink.take(low - inside[0].start, mean[:, low - start : high - start, inside[1], inside[2]])
+        totals = (plan.totals[0][low:high], plan.totals[1][inside[1]], plan.totals[2][inside[2]])
+        kept = slices[:, low - start : high - start, inside[1], inside[2]]
+        self._sink.take(low - inside[0].start, kept / _product(totals).to(self._device))
 
 
 def _product(profiles: Profiles) -> Tensor:
