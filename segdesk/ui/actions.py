@@ -132,7 +132,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(Act.CROSSHAIR_LINES, "Show the crosshair", MenuName.VIEW, ("H",), _READ, checkable=True),
     Action(Act.SMOOTH, "Smooth between voxels", MenuName.VIEW, (), _READ, checkable=True),
     Action(Act.RESET_VIEW, "Reset and fit the views", MenuName.VIEW, ("R",), _READ, Glyph.FIT, ends_group=True),
-    Action(Act.SIDE_PANEL, "Show the side panel", MenuName.VIEW, ("Tab",), _READ, checkable=True),
+    Action(Act.SIDE_PANEL, "Show the side panel", MenuName.VIEW, ("F9",), _READ, checkable=True),
     Action(Act.THEME, "Switch between dark and light", MenuName.VIEW, ("Ctrl+Shift+L",)),
     Action(Act.TOOL_CROSSHAIR, "Crosshair", MenuName.TOOLS, ("C",), _READ, Glyph.CROSSHAIR, checkable=True),
     Action(Act.TOOL_BRUSH, "Brush", MenuName.TOOLS, ("B",), _READ, Glyph.BRUSH, checkable=True),

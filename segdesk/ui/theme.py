@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from string import Template
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, QSize
 from PySide6.QtCore import Signal as QtSignal
@@ -13,6 +14,8 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from segdesk.paths import resources
 from segdesk.ui.icons import ICON_SIZE_PX, Glyph, glyph_icon
+
+W = TypeVar("W", bound=QWidget)
 
 GRID_PX = 8
 """Margins and gaps are multiples of this."""
@@ -158,11 +161,11 @@ class _IconBond(QObject):
         tokens = self._theme.tokens
         primary = self._target.property("role") == Role.PRIMARY.value
         normal = tokens.colour("on_accent" if primary else "text")
-        checked = tokens.colour("accent" if self._target.property("role") != Role.TOOL.value else "on_accent")
-        self._target.setIcon(glyph_icon(self._glyph, normal, tokens.colour("faint"), normal if primary else checked))
+        checked = normal if primary else tokens.colour("accent")
+        self._target.setIcon(glyph_icon(self._glyph, normal, tokens.colour("faint"), checked))
 
 
-def set_role(widget: QWidget, role: Role) -> QWidget:
+def set_role(widget: W, role: Role) -> W:
     """Give a widget a look of its own; may be changed while it is shown."""
     widget.setProperty("role", role.value)
     style = widget.style()

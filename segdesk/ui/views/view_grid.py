@@ -6,14 +6,12 @@ from functools import partial
 
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from segdesk.core.settings import Settings
-from segdesk.ui.jobs import Jobs
+from segdesk.ui.context import Ui
 from segdesk.ui.models.layout_model import LayoutModel
 from segdesk.ui.models.mouse import PROFILES
 from segdesk.ui.models.overview_model import OverviewModel
 from segdesk.ui.models.tool_model import ToolModel
 from segdesk.ui.models.view_set import ViewSet
-from segdesk.ui.theme import Theme
 from segdesk.ui.views.overview import OverviewFrame, OverviewView
 from segdesk.ui.views.slice_view import SliceView
 from segdesk.ui.views.view_frame import SliceFrame
@@ -30,18 +28,18 @@ class ViewGrid(QWidget):
         The case.
     tools : ToolModel
         The active tool.
-    jobs, theme, settings
+    ui : Ui
         Of the window.
     """
 
-    def __init__(self, views: ViewSet, tools: ToolModel, jobs: Jobs, theme: Theme, settings: Settings) -> None:
+    def __init__(self, views: ViewSet, tools: ToolModel, ui: Ui) -> None:
         super().__init__()
         self.views = views
-        self._settings = settings
+        settings = self._settings = ui.settings
         self.slice_views = [SliceView(model, tools, self) for model in views.slices]
-        self._frames: list[SliceFrame | OverviewFrame] = [SliceFrame(view, theme, self) for view in self.slice_views]
+        self._frames: list[SliceFrame | OverviewFrame] = [SliceFrame(view, ui.theme, self) for view in self.slice_views]
         if len(views.slices) > 1:
-            self._frames.append(OverviewFrame(OverviewView(OverviewModel(views), jobs), theme, self))
+            self._frames.append(OverviewFrame(OverviewView(OverviewModel(views), ui.jobs), ui.theme, self))
         self.arrangement = LayoutModel(len(self._frames))
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)

@@ -1,0 +1,181 @@
+"""The working parts of the window, once a session is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from segdesk.core.events import Change
+from segdesk.errors import SegdeskError
+from segdesk.session import Session
+from segdesk.ui.actions import Act, Place
+from segdesk.ui.autosave import Autosave
+from segdesk.ui.models.case_walk import neighbour
+from segdesk.ui.models.sample import sample_image
+from segdesk.ui.panels.case_intake import CaseIntake
+from segdesk.ui.panels.reader_menu import ReaderButton
+from segdesk.ui.workspaces.read import ReadWorkspace
+
+if TYPE_CHECKING:
+    from segdesk.ui.main_window import MainWindow
+
+
+class Desktop(QObject):
+    """Workspaces (made when they are first shown), opening, saving.
+
+    Parameters
+    ----------
+    window : MainWindow
+        Owner.
+    session : Session
+        The program.
+    """
+
+    def __init__(self, window: MainWindow, session: Session) -> None:
+        super().__init__(window)
+        self._window, self.session = window, session
+        self._jobs = window.ui.jobs
+        self._pages: dict[Place, QWidget] = {}
+        self._autosave = Autosave(session, self._jobs, self)
+        self._intake = CaseIntake(session, self._jobs, window)
+        self._intake.told.connect(self._on_told)
+        window.header.add_right(ReaderButton(session, window.ui))
+        window.status.follow(session)
+        self.read = ReadWorkspace(session, window.ui)
+        self._pages[Place.READ] = self.read
+        self.read.probed.connect(window.status.show_voxel)
+        self._makers: dict[Place, Callable[[], QWidget]] = {
+            Place.CASES: self._make_cases,
+            Place.AGREE: self._make_agree,
+            Place.SCORE: self._make_score,
+            Place.TEACH: self._make_teach,
+        }
+        window.pages.addWidget(self.read)
+        self.go_to(Place.READ)
+        window.pages.removeWidget(window.first_page)
+        window.first_page.deleteLater()
+        self._bind()
+        session.changed.connect(self._on_session)
+
+    def page(self, place: Place) -> QWidget:
+        """Return a workspace, made now if nobody has seen it yet."""
+        if place not in self._pages:
+            page = self._makers[place]()
+            self._pages[place] = page
+            self._window.pages.addWidget(page)
+        return self._pages[place]
+
+    def go_to(self, place: Place) -> None:
+        """Show a workspace; the case and the crosshair stay."""
+        page = self.page(place)
+        self._window.pages.setCurrentWidget(page)
+        self._window.header.show_place(place)
+        self._window.ui.actions.enter(place)
+        page.setFocus()
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open one image or project and show it; several become cases."""
+        self._window.messages.hide()
+        if len(paths) == 1:
+            self._open(paths[0])
+        elif self.session.project is None:
+            # The first image opens the user's own project; the others can then be added to it.
+            self._open(paths[0], lambda: self._intake.take_paths(paths[1:]))
+        else:
+            self.go_to(Place.CASES)
+            self._intake.take_paths(paths)
+
+    def put_away(self) -> bool:
+        """Save and let the case go; False when saving failed and nothing was closed."""
+        self._autosave.flush()
+        if self.session.is_dirty.value:
+            self._window.tell(f"Not closed, the mask is not saved. {self.session.save_error.value}")
+            return False
+        self.read.let_go()
+        return True
+
+    def _open(self, path: Path, then: Callable[[], None] | None = None) -> None:
+        job = self._jobs.start(self.session.open_path(path), on_error=lambda error: self._on_open_error(path, error))
+        job.succeeded.connect(self._on_opened)
+        if then is not None:
+            job.finished.connect(lambda: then())
+
+    def _on_opened(self, case: object) -> None:
+        self.go_to(Place.CASES if case is None else Place.READ)
+
+    def _on_open_error(self, path: Path, error: Exception) -> None:
+        if isinstance(error, SegdeskError) and error.code == "several_series" and self.session.project is not None:
+            self._intake.take_paths([path])
+        else:
+            self._window.tell(error)
+
+    def _bind(self) -> None:
+        actions = self._window.ui.actions
+        actions.bind(Act.OPEN_FILE, self._ask_file)
+        actions.bind(Act.OPEN_FOLDER, self._ask_folder)
+        actions.bind(Act.OPEN_SAMPLE, self._open_sample)
+        actions.bind(Act.NEW_PROJECT, self._intake.ask_new_project)
+        actions.bind(Act.OPEN_PROJECT, self._intake.ask_open_project)
+        actions.bind(Act.PREVIOUS_CASE, lambda: self._walk(-1))
+        actions.bind(Act.NEXT_CASE, lambda: self._walk(1))
+
+    def _ask_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self._window, "Open an image or a mask")
+        if name:
+            self.open_paths([Path(name)])
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self._window, "Open a DICOM folder or a project")
+        if name:
+            self.open_paths([Path(name)])
+
+    def _open_sample(self) -> None:
+        try:
+            self.open_paths([sample_image()])
+        except SegdeskError as error:
+            self._window.tell(error)
+
+    def _walk(self, steps: int) -> None:
+        case = self.session.case
+        found = neighbour([row.case.id for row in self.session.cases], None if case is None else case.record.id, steps)
+        if found is not None:
+            self._jobs.start(self.session.open_case(found)).succeeded.connect(self._on_opened)
+
+    # The imports below wait until a workspace is wanted: the plotting library alone takes 0.3 s.
+
+    def _make_cases(self) -> QWidget:
+        from segdesk.ui.workspaces.cases import CasesWorkspace
+
+        cases = CasesWorkspace(self.session, self._jobs)
+        cases.case_opened.connect(lambda: self.go_to(Place.READ))
+        return cases
+
+    def _make_agree(self) -> QWidget:
+        from segdesk.ui.workspaces.agree import AgreeWorkspace
+
+        return AgreeWorkspace(self.session, self._jobs)
+
+    def _make_score(self) -> QWidget:
+        from segdesk.ui.workspaces.score import ScoreWorkspace
+
+        return ScoreWorkspace(self.session, self._jobs)
+
+    def _make_teach(self) -> QWidget:
+        from segdesk.ui.workspaces.teach import TeachWorkspace
+
+        return TeachWorkspace(self.session, self._jobs)
+
+    def _on_told(self, problems: list[str]) -> None:
+        if problems:
+            self._window.tell("  ".join(problems))
+
+    def _on_session(self, change: Change, source: object) -> None:
+        if change & Change.PROJECT:
+            project = self.session.project
+            name = "" if project is None else project.name
+            self._window.header.project.set_text(name)
+            self._window.setWindowTitle(f"{name} – segdesk" if name else "segdesk")
