@@ -72,6 +72,7 @@ def tuning_recipe(path: Path | None, base: ModelFolder) -> Recipe:
 
 def freeze_for(network: nn.Module, patients: int) -> str:
     """Freeze encoder stages by the number of training patients; say what was done in one sentence."""
+    network.requires_grad_(True)
     stages = getattr(network, "encoder", None) or getattr(network, "down", None)
     if not isinstance(stages, nn.ModuleList) or patients >= SOME_PATIENTS:
         return f"All of the network is trained ({patients} training patients)."

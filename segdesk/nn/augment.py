@@ -26,6 +26,8 @@ class AugmentSettings:
     ----------
     chance : float
         Probability of each kind of intensity change, and of elastic deformation.
+    turn_chance : float
+        Probability of rotation and change of size; patches that are not turned stay sharp.
     rotate_degrees : float
         Largest rotation about each axis (2D: in the plane).
     scale : float
@@ -43,6 +45,7 @@ class AugmentSettings:
     """
 
     chance: float = 0.3
+    turn_chance: float = 0.7
     rotate_degrees: float = 15.0
     scale: float = 0.2
     elastic_voxels: float = 1.5
@@ -58,8 +61,20 @@ class AugmentSettings:
         """Refuse axes that do not exist and negative strengths."""
         if not set(self.flip_axes) <= {"k", "j", "i"}:
             raise UsageError(f"flip_axes are of k, j, i; not {', '.join(self.flip_axes)}.")
-        strengths = (self.chance, self.rotate_degrees, self.scale, self.elastic_voxels, self.gain, self.offset)
-        if min(*strengths, self.noise, self.blur_voxels, self.bias) < 0 or self.gamma < 1 or self.chance > 1:
+        strengths = (
+            self.chance,
+            self.turn_chance,
+            self.rotate_degrees,
+            self.scale,
+            self.elastic_voxels,
+            self.gain,
+            self.offset,
+        )
+        if (
+            min(*strengths, self.noise, self.blur_voxels, self.bias) < 0
+            or self.gamma < 1
+            or max(self.chance, self.turn_chance) > 1
+        ):
             raise UsageError("Augmentation strengths are 0 or more, chance lies in 0..1, gamma is 1 or more.")
 
 
@@ -109,6 +124,8 @@ def sample(rng: np.random.Generator, settings: AugmentSettings, dimensions: int 
     on = rng.random(7) < settings.chance
     spread = rng.uniform(-1, 1, 4)
     amount = rng.uniform(0, 1, 2)
+    if rng.random() >= settings.turn_chance:
+        angles, zoom = np.zeros(3), 1.0
     if dimensions == 2:
         angles[1:], bends[0] = 0.0, 0.0
     return Variant(

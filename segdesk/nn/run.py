@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from segdesk.core.box import Index3
 from segdesk.core.progress import Progress
-from segdesk.errors import Warn, WriteError
+from segdesk.errors import UsageError, Warn, WriteError
 from segdesk.nn.dataset import Dataset, LoadedCase, bad_dataset, load_cases
 from segdesk.nn.fit import Budget, Emit, Fit, Fitted
 from segdesk.nn.learner import Learner
+from segdesk.nn.loaded_model import windows_of
 from segdesk.nn.prepare import Parts, training_cases
 from segdesk.nn.recipe import Recipe
 from segdesk.nn.sampler import PatchSampler
@@ -76,15 +79,36 @@ def fit_network(
     report: Progress,
 ) -> Fitted:
     """Train `network` in place; resumes a run of the same settings and data."""
-    numbers = recipe.training
+    window, (_, margin, _), divisor = windows_of(network, spec)
+    if math.prod(n // d for n, d in zip(window, divisor, strict=True)) < 2:
+        raise UsageError(
+            f"A patch of {window} voxels is too small for network {spec.network.name!r}; enlarge patch_kji."
+        )
+    device = next(network.parameters()).device
+    safe = device.type != "cpu" or _is_wide_enough(window, divisor)
+    numbers = replace(recipe.training, bf16=recipe.training.bf16 and safe)
     sampler = PatchSampler(
-        training_cases(material.train, spec), spec.patch_kji, recipe.augment, frame.seed,
-        dimensions=spec.dimensions, foreground=numbers.foreground, margin=int(getattr(network, "output_margin", 0)),
-    )  # fmt: skip
+        training_cases(material.train, spec),
+        window,
+        recipe.augment,
+        frame.seed,
+        dimensions=spec.dimensions,
+        foreground=numbers.foreground,
+        margin=margin,
+    )
     fold = training_cases(material.fold, spec)
     learner = Learner(network, sampler, numbers, recipe.loss)
     fit = Fit(learner, fold, spec, frame.budget, frame.folder, run_hash(spec, recipe, material, frame))
     return fit.run(numbers.validations, numbers.bf16, emit, report)
+
+
+def _is_wide_enough(window: Index3, divisor: Index3) -> bool:
+    """Whether mixed precision is safe on a CPU.
+
+    In torch 2.13 (oneDNN, bfloat16) the weight gradients of convolutions over two voxels along
+    an axis hold memory that was never written: NaN in one run, other numbers in the next.
+    """
+    return all(n // d >= 3 for n, d in zip(window, divisor, strict=True) if d > 1)
 
 
 def run_hash(spec: ModelSpec, recipe: Recipe, material: Material, frame: RunFrame) -> str:

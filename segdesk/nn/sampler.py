@@ -115,4 +115,5 @@ class PatchSampler:
         low, high = patch / 2 - 0.5, shape - patch / 2 - 0.5
         inside = np.where(low <= high, np.clip(anywhere, low, high), (shape - 1) / 2)
         moved = inside + rng.uniform(-1, 1, 3) * self.jitter * patch * (patch > 1)
-        return np.asarray(np.rint(moved) if self.dimensions == 2 else moved)
+        # On the voxel grid, so that a patch that is not turned is cut and not interpolated.
+        return np.asarray(np.rint(moved - low) + low)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from segdesk.core.labels import LabelArray
-from segdesk.nn.loaded_model import window_and_margin
+from segdesk.nn.loaded_model import windows_of
 from segdesk.nn.losses import IGNORE
 from segdesk.nn.preprocess import FloatArray, Preprocessed
 from segdesk.nn.sampler import TrainingCase
@@ -84,13 +84,12 @@ def segment(network: nn.Module, spec: ModelSpec, prepared: Preprocessed) -> Labe
 
 def _run(network: nn.Module, spec: ModelSpec, image: FloatArray, sink: Sink, *, bf16: bool) -> None:
     network.eval()
-    window, margin = window_and_margin(network, spec)
     _, k, j, i = image.shape
+    window, margin, divisor = windows_of(network, spec)
+    plan = WindowPlan((k, j, i), window, margin, divisor=divisor)
     device = _device(network)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-        stitch(
-            Engine(network, spec.dimensions, device, _CPU), image, WindowPlan((k, j, i), window, margin), sink, _go_on
-        )
+        stitch(Engine(network, spec.dimensions, device, _CPU), image, plan, sink, _go_on)
 
 
 def _go_on(done: int) -> None:
