@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from segdesk.store.project import Project
 from segdesk.ui.panels.section import wrapped
 from segdesk.ui.theme import GRID_PX, Role, set_role
 
@@ -74,8 +73,9 @@ class NewProjectDialog(QDialog):
             return "A project needs a name."
         if not self.place.text().strip():
             return "Choose the folder in which the project's own folder is made."
-        if Project.is_project(self.entered.folder):
-            return "There is a project of this name already; choose another name, or open it."
+        folder = self.entered.folder
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            return "There is something of this name already; choose another name, or open it."
         return ""
 
     def _check(self) -> None:

@@ -74,7 +74,7 @@ class SeriesBrowserDialog(QDialog):
         return (*texts[:_MOST_REFUSALS], f"and {more} more.") if more > 0 else texts
 
     def _lay_out(self) -> None:
-        title = QLabel(f"{count(len(self._choice.rows), 'series', 'series')} in {self._choice.scan.path.name}")
+        title = QLabel(f"{count(len(self._choice.rows), 'series', 'series')} in {self._choice.result.path.name}")
         set_role(title, Role.TITLE)
         head = QHBoxLayout()
         head.addWidget(title, 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segdesk.core.box import Box
-from segdesk.core.labels import Colour, Label, LabelMap, LabelTable
+from segdesk.core.labels import Colour, Label, LabelMap, LabelTable, present_values
 from segdesk.errors import ShapeMismatch
 
 _UNANIMOUS_COLOUR: Colour = (58, 110, 165)
@@ -27,6 +27,7 @@ def agreement_map(reads: Sequence[LabelMap]) -> LabelMap:
     -------
     LabelMap
         0: all say background; 1..n-1: so many of n readers deviate; n: all drew the same label.
+        Its table names the values that occur.
 
     Raises
     ------
@@ -47,7 +48,9 @@ def agreement_map(reads: Sequence[LabelMap]) -> LabelMap:
         deviating = n - top
         unanimous = (deviating == 0) & (stack[0] != 0)
         result[box.slices] = np.where(unanimous, n, deviating)
-    return LabelMap((result,), reads[0].geometry, agreement_table(n))
+    names = agreement_table(n)
+    table = LabelTable(names[value] for value in present_values(result))
+    return LabelMap((result,), reads[0].geometry, table)
 
 
 def agreement_table(n_readers: int) -> LabelTable:

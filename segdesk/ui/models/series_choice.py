@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdesk.core.events import Signal
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.errors import SegdeskError, code_named
+from segdesk.io import scan
 from segdesk.io.series import Refusal, ScanResult, SeriesEntry, SeriesKind
-from segdesk.store.project import Project
 from segdesk.store.records import CaseRecord
 from segdesk.ui.models.columns import Column
 from segdesk.ui.models.number_text import UNDEFINED, count, size_kji
+
+if TYPE_CHECKING:
+    from segdesk.store.project import Project
 
 KIND_WORDS = {
     SeriesKind.VOLUME: "Volume",
@@ -63,9 +67,9 @@ class SeriesChoice:
 
     changed = Signal()
 
-    def __init__(self, scan: ScanResult, taken_names: Iterable[str] = ()) -> None:
-        self.scan = scan
-        self.rows = _rows(scan, set(taken_names))
+    def __init__(self, result: ScanResult, taken_names: Iterable[str] = ()) -> None:
+        self.result = result
+        self.rows = _rows(result, set(taken_names))
         # Stacks stay unchosen: someone should have read why they are no volume.
         self._chosen = {row.entry.uid for row in self.rows if row.entry.refusal is None}
 
@@ -87,18 +91,18 @@ class SeriesChoice:
     @property
     def is_simple(self) -> bool:
         """Whether there is nothing to ask: one series, no remarks, nothing refused."""
-        return len(self.rows) == 1 and not self.rows[0].remarks and not self.scan.refused
+        return len(self.rows) == 1 and not self.rows[0].remarks and not self.result.refused
 
     def refusals(self) -> tuple[str, ...]:
         """Return a sentence for everything that could not be opened, with what to do."""
-        return tuple(refusal_text(refusal) for refusal in self.scan.refused)
+        return tuple(refusal_text(refusal) for refusal in self.result.refused)
 
     def skipped_text(self) -> str:
         """Return what was passed over: "3 files are no images and were skipped."; "" for nothing."""
-        if not self.scan.skipped:
+        if not self.result.skipped:
             return ""
-        verb = "is no image and was" if self.scan.skipped == 1 else "are no images and were"
-        return f"{count(self.scan.skipped, 'file')} {verb} skipped."
+        verb = "is no image and was" if self.result.skipped == 1 else "are no images and were"
+        return f"{count(self.result.skipped, 'file')} {verb} skipped."
 
 
 def refusal_text(refusal: Refusal) -> str:
@@ -113,6 +117,24 @@ class Added:
 
     cases: tuple[CaseRecord, ...]
     problems: tuple[str, ...]
+
+
+def look_through(path: Path) -> Task[ScanResult | None]:
+    """Return the task that scans a file or folder; its result is None for a project.
+
+    Raises
+    ------
+    ReadError
+        From the task: what `segdesk.io.scan` raises.
+    """
+
+    def work(report: Progress) -> ScanResult | None:
+        # Loaded in the worker: the database library alone takes longer than a frame.
+        from segdesk.store.project import Project
+
+        return None if Project.is_project(path) else scan(path, report)
+
+    return Task(f"Looking through {path.name}", Lane.CPU, work)
 
 
 def add_series(project: Project, rows: Sequence[SeriesRow]) -> Task[Added]:
@@ -132,14 +154,14 @@ def add_series(project: Project, rows: Sequence[SeriesRow]) -> Task[Added]:
     return Task(f"Adding {count(len(rows), 'case')}", Lane.DISK, work)
 
 
-def _rows(scan: ScanResult, taken: set[str]) -> tuple[SeriesRow, ...]:
+def _rows(result: ScanResult, taken: set[str]) -> tuple[SeriesRow, ...]:
     rows = []
-    for entry in scan.series:
-        file = scan.path if scan.path.is_file() else scan.path / entry.uid
+    for entry in result.series:
+        file = result.path if result.path.is_file() else result.path / entry.uid
         is_file = entry.files == 1 and file.is_file() and entry.uid.split("/")[-1] == file.name
-        name = _free_name(_stem(file.name) if is_file else entry.description or scan.path.name, taken)
+        name = _free_name(_stem(file.name) if is_file else entry.description or result.path.name, taken)
         taken.add(name)
-        rows.append(SeriesRow(entry, name, file if is_file else scan.path, "" if is_file else entry.uid))
+        rows.append(SeriesRow(entry, name, file if is_file else result.path, "" if is_file else entry.uid))
     return tuple(rows)
 
 

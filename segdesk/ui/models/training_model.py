@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from segdesk.core.events import Change, Property, Signal
-from segdesk.core.progress import Lane, Progress, Task
+from segdesk.core.progress import Lane, Task
 from segdesk.core.training import TrainingRun
 from segdesk.session import Budget, Session
-from segdesk.store.project import Project
 from segdesk.store.records import ModelRecord, PromotionRecord
+from segdesk.ui.models.model_listing import LineageRow, ModelChoice, ModelListing, list_models
+from segdesk.ui.models.number_text import count
 from segdesk.ui.models.training_curves import TrainingStory
 from segdesk.ui.models.training_data import TrainingData
 from segdesk.ui.models.training_events import Told, Verdict
-from segdesk.zoo.catalogue import scan_models
 
 POLL_INTERVAL_MS = 500
 """How often the window asks the training child for news."""
@@ -30,52 +29,6 @@ class RunState(StrEnum):
     STOPPING = "stopping"
     DONE = "done"
     DIED = "died"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """A model one can start from.
-
-    Parameters
-    ----------
-    reference : str
-        What `Teaching.start` is told: a folder.
-    name : str
-        Shown: "hippocampus-unet3d@1".
-    title : str
-        One line about it.
-    is_champion : bool
-        Whether the project uses it now.
-    weights_sha256 : str
-        What identifies it.
-    """
-
-    reference: str
-    name: str
-    title: str
-    is_champion: bool
-    weights_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class LineageRow:
-    """One model the project has made or used."""
-
-    name: str
-    created: datetime
-    verdict: str
-    parent: str
-    is_champion: bool
-    weights_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Models:
-    """What is known of models on disk and in the project."""
-
-    choices: tuple[ModelChoice, ...] = ()
-    lineage: tuple[LineageRow, ...] = ()
-    can_roll_back: bool = False
 
 
 class TrainingModel:
@@ -95,13 +48,15 @@ class TrainingModel:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._models = _Models()
+        self._models = ModelListing()
         self._story = TrainingStory()
         self._state = RunState.IDLE
+        self._taken = 0
         self.minutes: Property[float] = Property(10.0, minimum=0.1, maximum=1440.0, unit="min")
         self.chosen: Property[str] = Property("")
         self.chosen.changed.connect(self._announce)
         session.changed.connect(self._on_session_changed)
+        self._catch_up()
 
     @property
     def data(self) -> TrainingData:
@@ -166,16 +121,11 @@ class TrainingModel:
 
     def start(self) -> Task[TrainingRun]:
         """Return the task that starts training from the chosen model with the budget."""
-        budget = Budget(seconds=60.0 * self.minutes.value)
-        task = self._session.teaching.start(self.chosen.value, budget)
+        task = self._session.teaching.start(Path(self.chosen.value), Budget(seconds=60.0 * self.minutes.value))
         self._story = TrainingStory(log=[Told("Freezing the data and starting the training process.")])
+        self._taken = 0
         self._set_state(RunState.STARTING)
-
-        def apply(run: TrainingRun) -> None:
-            task.apply(run)
-            self._set_state(RunState.RUNNING)
-
-        return Task(task.title, task.lane, task.work, apply)
+        return task
 
     def failed_to_start(self, message: str) -> None:
         """Tell in the log that a start failed."""
@@ -184,21 +134,8 @@ class TrainingModel:
 
     def poll(self) -> None:
         """Take the news of the child; a timer of the window calls it while `is_running`."""
-        run = self._session.teaching.run.value
-        if run is None:
-            return
-        alive = run.is_alive
-        before = (len(self._story.losses), len(self._story.dice), len(self._story.log))
-        self._story.add(self._session.teaching.poll())
-        if self._story.result is not None:
-            self._set_state(RunState.DONE)
-        elif not alive:
-            stopped = self._state is RunState.STOPPING
-            text = "Stopped." if stopped else f"The training process ended early; its log is in {run.folder.name}."
-            self._story.log.append(Told(text, is_problem=not stopped))
-            self._set_state(RunState.DONE if stopped else RunState.DIED)
-        elif before != (len(self._story.losses), len(self._story.dice), len(self._story.log)):
-            self.changed.emit()
+        self._session.teaching.poll()
+        self._catch_up()
 
     def stop(self) -> None:
         """Ask the child to end; it keeps its best state."""
@@ -206,6 +143,10 @@ class TrainingModel:
             self._session.teaching.stop()
             self._story.log.append(Told("Asked to stop."))
             self._set_state(RunState.STOPPING)
+
+    def record_result(self) -> Task[ModelRecord]:
+        """Return the task that notes the challenger in the project; nothing is promoted."""
+        return self._session.teaching.record_result()
 
     def promote(self) -> Task[PromotionRecord]:
         """Return the task that makes the challenger champion."""
@@ -216,23 +157,54 @@ class TrainingModel:
         """Return the task that makes the champion before champion again."""
         return self._session.teaching.rollback("Rolled back in the window.")
 
-    def list_models(self) -> Task[_Models]:
+    def list_models(self) -> Task[ModelListing]:
         """Return the task that looks for models on disk and reads the project's lineage."""
         project = self._session.project
 
-        def apply(models: _Models) -> None:
+        def apply(models: ModelListing) -> None:
             self._models = models
             if self.chosen.value not in {choice.reference for choice in models.choices}:
                 self.chosen.value = models.choices[0].reference if models.choices else ""
             self.changed.emit()
 
-        return Task("Listing models", Lane.DISK, lambda report: _listed(project, report), apply)
+        return Task("Listing models", Lane.DISK, lambda report: list_models(project, report), apply)
 
     def _on_session_changed(self, change: Change, source: object) -> None:
+        if change & Change.PROJECT:
+            self._story, self._taken, self._state = TrainingStory(), 0, RunState.IDLE
+        if change & (Change.PROJECT | Change.MODEL):
+            self._catch_up()
         if change & (Change.PROJECT | Change.CASES | Change.CONSENSUS | Change.MODEL):
-            if change & Change.PROJECT and not self.is_running:
-                self._story, self._state = TrainingStory(), RunState.IDLE
             self.changed.emit()
+
+    def _catch_up(self) -> None:
+        """Bring story and state to where the session's run is, whoever polled it."""
+        teaching = self._session.teaching
+        if teaching.run.value is None:
+            return
+        before = (self._state, self._taken, len(self._story.log))
+        self._story.add(teaching.events[self._taken :])
+        self._taken = len(teaching.events)
+        if self._state in (RunState.IDLE, RunState.STARTING):
+            self._state = RunState.RUNNING
+            self._tell_left_out()
+        if teaching.verdict.value is not None and self.is_running:
+            if self._story.result is None:
+                self._story.add([teaching.verdict.value])
+            self._state = RunState.DONE
+        elif teaching.failure.value and self.is_running:
+            was_stopped = self._state is RunState.STOPPING
+            text = "Stopped." if was_stopped else teaching.failure.value
+            self._story.log.append(Told(text, is_problem=not was_stopped))
+            self._state = RunState.DONE if was_stopped else RunState.DIED
+        if before != (self._state, self._taken, len(self._story.log)):
+            self.changed.emit()
+
+    def _tell_left_out(self) -> None:
+        dataset = self._session.teaching.dataset
+        if dataset is not None:
+            self._story.log.append(Told(f"{count(len(dataset.items), 'item')} to learn from."))
+            self._story.log.extend(Told(f"Left out: {each}") for each in dataset.left_out)
 
     def _set_state(self, state: RunState) -> None:
         self._state = state
@@ -240,47 +212,3 @@ class TrainingModel:
 
     def _announce(self, value: object) -> None:
         self.changed.emit()
-
-
-def _listed(project: Project | None, report: Progress) -> _Models:
-    report(0, 2, "Looking for models")
-    found = scan_models(() if project is None else (project.models_folder,)).models
-    report(1, 2, "Reading the lineage")
-    records = () if project is None else project.models.all()
-    champions, can_roll_back = _champions(project, records)
-    choices = (
-        ModelChoice(
-            str(model.path), f"{model.spec.name}@{model.spec.version}", model.spec.title, model.sha256 in champions,
-            model.sha256,
-        )
-        for model in found
-    )  # fmt: skip
-    ordered = sorted(choices, key=lambda choice: not choice.is_champion)
-    return _Models(tuple(ordered), _lineage(records, champions), can_roll_back)
-
-
-def _champions(project: Project | None, records: tuple[ModelRecord, ...]) -> tuple[set[str], bool]:
-    """Return the weights of the champions, and whether one of them has a predecessor."""
-    champions: set[str] = set()
-    can_roll_back = False
-    for name in {record.name for record in records}:
-        history = project.models.promotions(name) if project else ()
-        if history:
-            champions.add(history[-1].model.weights_sha256)
-            can_roll_back = can_roll_back or len({entry.model.id for entry in history}) > 1
-    return champions, can_roll_back
-
-
-def _lineage(records: tuple[ModelRecord, ...], champions: set[str]) -> tuple[LineageRow, ...]:
-    names = {record.weights_sha256: record.name for record in records}
-    return tuple(
-        LineageRow(
-            record.folder.name,
-            record.created,
-            record.verdict,
-            names.get(record.parent_sha256 or "", ""),
-            record.weights_sha256 in champions,
-            record.weights_sha256,
-        )
-        for record in reversed(records)
-    )

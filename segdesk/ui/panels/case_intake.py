@@ -10,15 +10,13 @@ from PySide6.QtCore import QObject
 from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from segdesk.core.progress import Lane, Task
-from segdesk.io import scan
+from segdesk.core.progress import Task
 from segdesk.io.series import ScanResult
 from segdesk.session import Session
-from segdesk.store.project import Project
 from segdesk.ui.dialogs.new_project import NewProject, NewProjectDialog
 from segdesk.ui.dialogs.series_browser import SeriesBrowserDialog
 from segdesk.ui.jobs import Job, Jobs, error_text
-from segdesk.ui.models.series_choice import Added, SeriesChoice, SeriesRow, add_series
+from segdesk.ui.models.series_choice import Added, SeriesChoice, SeriesRow, add_series, look_through
 
 
 class CaseIntake(QObject):
@@ -78,16 +76,16 @@ class CaseIntake(QObject):
         if not self._waiting:
             return
         path = self._waiting.pop(0)
-        if Project.is_project(path):
-            self._waiting.clear()
-            self._start(self._session.open_project(path))
-        elif self._session.project is None:
+        if self._session.project is None:
             self._start(self._session.open_path(path)).succeeded.connect(self._on_step_done)
         else:
-            task = Task(f"Looking through {path.name}", Lane.CPU, lambda report: scan(path, report))
-            self._start(task).succeeded.connect(self._on_scanned)
+            self._start(look_through(path)).succeeded.connect(lambda result: self._on_scanned(path, result))
 
-    def _on_scanned(self, result: ScanResult) -> None:
+    def _on_scanned(self, path: Path, result: ScanResult | None) -> None:
+        if result is None:
+            self._waiting.clear()
+            self._start(self._session.open_project(path))
+            return
         choice = SeriesChoice(result, (summary.case.name for summary in self._session.cases))
         if choice.is_simple:
             self._add(choice.chosen)

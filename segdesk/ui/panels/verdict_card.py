@@ -6,9 +6,10 @@ from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from segdesk.ui.models.columns import Column
+from segdesk.ui.models.model_listing import LineageRow
 from segdesk.ui.models.number_text import UNDEFINED, count, fixed, signed
 from segdesk.ui.models.training_events import HEADLINES, GateResult, Verdict
-from segdesk.ui.models.training_model import LineageRow, TrainingModel
+from segdesk.ui.models.training_model import TrainingModel
 from segdesk.ui.panels.figures import Figure, FigureStrip
 from segdesk.ui.panels.section import ScrollColumn, Section, wrapped
 from segdesk.ui.theme import GRID_PX, Role, set_role

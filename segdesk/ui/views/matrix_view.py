@@ -124,15 +124,19 @@ class MatrixView(QWidget):
 
 def mixed(first: QColor, second: QColor, share: float) -> QColor:
     """Return the colour `share` of the way from the first to the second."""
-    channels = ((1 - share) * a + share * b for a, b in zip(first.getRgb()[:3], second.getRgb()[:3], strict=True))
+    channels = ((1 - share) * a + share * b for a, b in zip(_rgb(first), _rgb(second), strict=True))
     return QColor(*(round(c) for c in channels))
 
 
 def readable_on(background: QColor) -> QColor:
     """Return near-black or near-white, whichever stands out (relative luminance as in WCAG 2)."""
-    linear = [_linear(c / 255) for c in background.getRgb()[:3]]
+    linear = [_linear(c / 255) for c in _rgb(background)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return QColor("#14171c") if luminance > 0.18 else QColor("#f2f4f7")
+
+
+def _rgb(colour: QColor) -> tuple[int, int, int]:
+    return colour.red(), colour.green(), colour.blue()
 
 
 def _linear(channel: float) -> float:

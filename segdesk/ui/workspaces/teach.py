@@ -73,8 +73,12 @@ class TeachWorkspace(QWidget):
         self._pages.setCurrentIndex(0 if self._session.project is None else 1)
 
     def _follow_run(self) -> None:
-        if self.model.is_running != self._timer.isActive():
-            self._timer.start() if self.model.is_running else self._timer.stop()
+        if self.model.is_running and not self._timer.isActive():
+            self._timer.start()
+        elif not self.model.is_running and self._timer.isActive():
+            self._timer.stop()
+            if self.model.story.result is not None:
+                self._start_and_list(self.model.record_result())
 
     def _start(self) -> None:
         self._jobs.start(self.model.start(), on_error=self._on_start_failed)
