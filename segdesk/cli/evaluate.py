@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv as csv_module
-import io
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +13,14 @@ import typer
 from segdesk.cli.console import Console, Json, Page
 from segdesk.cli.files import require_exists, require_free, stem_of
 from segdesk.cli.options import JsonOption, OverwriteOption, QuietOption
-from segdesk.errors import ReadError, UsageError, Warn
+from segdesk.core.progress import Progress
+from segdesk.errors import ReadError, SegdeskError, UsageError, Warn
 from segdesk.io import read_labels
 from segdesk.io.atomic import replace_file
-from segdesk.metrics import CaseScores
-from segdesk.metrics import evaluate as evaluate_pair
+from segdesk.metrics import CaseScores, CohortScores
+from segdesk.metrics import evaluate as compare
 from segdesk.report.render import render
-from segdesk.report.scores import SCORE_COLUMNS, ScoreContext, ScoreRow, score_document, score_rows, worst_first
+from segdesk.report.scores import ScoreContext, score_document, worst_first
 
 CsvOption = Annotated[Path | None, typer.Option(help="Write a row per case and label here.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a one-page HTML report here.")]
@@ -39,11 +38,35 @@ class _Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class _Settings:
-    """How scores are computed."""
+class _Rules:
+    """How a pair is scored."""
 
     tolerance_mm: float
     resample: bool
+
+    def score(self, pair: _Pair) -> CaseScores:
+        """Read both masks and compare them."""
+        candidate, reference = read_labels(pair.candidate), read_labels(pair.reference)
+        return compare(candidate, reference, tolerance_mm=self.tolerance_mm, resample=self.resample)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Files that are written beside the text."""
+
+    csv: Path | None
+    report: Path | None
+    overwrite: bool
+
+    def write(self, cohort: CohortScores, context: ScoreContext) -> None:
+        """Write what was asked for, each file whole or not at all."""
+        if self.csv is not None:
+            self._replace(self.csv, cohort.to_csv())
+        if self.report is not None:
+            self._replace(self.report, render(score_document(cohort, context)))
+
+    def _replace(self, target: Path, text: str) -> None:
+        replace_file(target, lambda path: _write(path, text), overwrite=self.overwrite)
 
 
 def evaluate(
@@ -61,66 +84,40 @@ def evaluate(
     require_exists(candidate, reference)
     require_free((csv, report), overwrite=overwrite, inputs=[p for p in (candidate, reference) if p.is_file()])
     console = Console(json=json, quiet=quiet)
-    settings = _Settings(tolerance_mm, resample)
+    pairs, left_out = _pairs(candidate, reference)
+    with console.progress("Scoring") as progress:
+        cohort = CohortScores(tuple(_scored(pairs, _Rules(tolerance_mm, resample), progress)))
+    warnings = [*left_out, *(warn for _, scores in cohort.cases for warn in scores.warnings)]
+    cautions = tuple(dict.fromkeys(warn.message for warn in warnings))
+    context = ScoreContext(str(candidate), str(reference), cautions, (("segdesk", version("segdesk")),))
+    _Outputs(csv, report, overwrite).write(cohort, context)
+    console.warn(list(dict.fromkeys(warnings)))
+    console.show(_payload(cohort, left_out, is_cohort=candidate.is_dir()), lambda page: _page(page, cohort))
+
+
+def _pairs(candidate: Path, reference: Path) -> tuple[list[_Pair], list[Warn]]:
+    """Pair the files; what has no partner is told, never silently dropped: that would flatter the score."""
     if candidate.is_dir() != reference.is_dir():
         raise UsageError("Give two files or two folders, not one of each.")
-    left_out: list[Warn] = []
-    if candidate.is_dir():
-        pairs, left_out = _matched(candidate, reference)
-        with console.progress("Scoring") as progress:
-            payload, rows = _score_folders(pairs, settings, progress)
-    else:
-        payload, rows = _score_files(_Pair(stem_of(candidate), candidate, reference), settings)
-    payload = {**payload, "warnings": [*payload.get("warnings", ()), *(warn.to_json() for warn in left_out)]}
-    console.warn(left_out)
-    context = ScoreContext(
-        str(candidate),
-        str(reference),
-        tolerance_mm,
-        tuple(w.message for w in left_out),
-        (("segdesk", version("segdesk")),),
-    )
-    _write_outputs(rows, context, csv, report, overwrite=overwrite)
-    console.show(payload, lambda page: _page(page, rows))
-
-
-def _score_files(pair: _Pair, settings: _Settings) -> tuple[Json, list[ScoreRow]]:
-    scores = _score(pair, settings)
-    payload = dict(scores.to_json())
-    return payload, score_rows(pair.case, payload["labels"])
-
-
-def _score(pair: _Pair, settings: _Settings) -> CaseScores:
-    return evaluate_pair(
-        read_labels(pair.candidate),
-        read_labels(pair.reference),
-        tolerance_mm=settings.tolerance_mm,
-        resample=settings.resample,
-    )
-
-
-def _matched(candidate: Path, reference: Path) -> tuple[list[_Pair], list[Warn]]:
-    """Pair masks by file name without extension; what has no partner is told, never silently dropped."""
+    if not candidate.is_dir():
+        return [_Pair(stem_of(candidate), candidate, reference)], []
     ours, theirs = _masks_in(candidate), _masks_in(reference)
     both = sorted(ours.keys() & theirs.keys())
     if not both:
         raise ReadError(f"No file of {candidate} has a partner of the same name in {reference}.", code="empty")
-    missing = [
-        Warn("case_excluded", f"{name}: no candidate, not scored.") for name in sorted(theirs.keys() - ours.keys())
+    lonely = [
+        *(f"{name}: no candidate, not scored." for name in sorted(theirs.keys() - ours.keys())),
+        *(f"{name}: no reference, not scored." for name in sorted(ours.keys() - theirs.keys())),
     ]
-    surplus = [
-        Warn("case_excluded", f"{name}: no reference, not scored.") for name in sorted(ours.keys() - theirs.keys())
-    ]
-    return [_Pair(name, ours[name], theirs[name]) for name in both], [*missing, *surplus]
+    return [_Pair(name, ours[name], theirs[name]) for name in both], [Warn("case_excluded", text) for text in lonely]
 
 
 def _masks_in(folder: Path) -> dict[str, Path]:
     """Return the files with a known image extension by case name."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     found: dict[str, Path] = {}
-    for path in files:
+    for path in sorted(folder.iterdir()):
         stem = stem_of(path)
-        if stem == path.name:
+        if stem == path.name or path.name.startswith(".") or not path.is_file():
             continue
         if stem in found:
             raise UsageError(f"{folder} holds {stem} twice ({found[stem].name}, {path.name}); keep one.", path=folder)
@@ -128,42 +125,34 @@ def _masks_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _write_outputs(
-    rows: Sequence[ScoreRow], context: ScoreContext, csv: Path | None, report: Path | None, *, overwrite: bool
-) -> None:
-    if csv is not None:
-        text = _csv_text(rows)
-        replace_file(csv, lambda path: _write(path, text), overwrite=overwrite)
-    if report is not None:
-        html = render(score_document(rows, context))
-        replace_file(report, lambda path: _write(path, html), overwrite=overwrite)
+def _scored(pairs: Sequence[_Pair], rules: _Rules, report: Progress) -> Iterator[tuple[str, CaseScores]]:
+    """Score pair by pair: a cohort never lies in memory as a whole. An error names its case."""
+    for number, pair in enumerate(pairs):
+        report(number, len(pairs), f"Scoring {pair.case}")
+        try:
+            yield pair.case, rules.score(pair)
+        except SegdeskError as error:
+            raise type(error)(f"{pair.case}: {error.message}", code=error.code, path=error.path) from error
 
 
-def _csv_text(rows: Sequence[ScoreRow]) -> str:
-    file = io.StringIO()
-    writer = csv_module.writer(file, lineterminator="\n")
-    writer.writerow(SCORE_COLUMNS)
-    writer.writerows([_safe(cell) for cell in astuple(row)] for row in rows)
-    return file.getvalue()
-
-
-def _safe(cell: object) -> object:
-    """Keep a spreadsheet from running a name that looks like a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+def _payload(cohort: CohortScores, left_out: Sequence[Warn], *, is_cohort: bool) -> Json:
+    if not is_cohort:
+        return dict(cohort.cases[0][1].to_json())
+    return {**cohort.to_json(), "warnings": [warn.to_json() for warn in left_out]}
 
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _page(page: Page, rows: Sequence[ScoreRow]) -> None:
+def _page(page: Page, cohort: CohortScores) -> None:
     columns = ("Case", "Label", "Status", "Dice", "IoU", "HD95 (mm)", "ASSD (mm)", "Volume error (mm3)")
-    body = [
-        (r.case, f"{r.label} {r.name}", r.status, r.dice, r.iou, r.hd95_mm, r.assd_mm, r.volume_error_mm3)
-        for r in worst_first(rows)
+    rows = [
+        (case, f"{s.value} {s.name}", s.status.value, s.dice, s.iou, s.hd95_mm, s.assd_mm, s.volume_error_mm3)
+        for case, s in worst_first(cohort)
     ]
-    page.table(columns, body)
-    for label, name in sorted({(row.label, row.name) for row in rows}):
-        dice = [row.dice for row in rows if row.label == label and row.dice is not None]
-        if len(dice) > 1:
-            page.line(f"label {label} ({name}): mean Dice {sum(dice) / len(dice):.4f}, n = {len(dice)}")
+    page.table(columns, rows)
+    if len(cohort.cases) > 1:
+        for value, summary in cohort.summary().items():
+            dice = summary["dice"]
+            page.line(f"label {value}: mean Dice {dice.mean:.4f}, median {dice.median:.4f}, n = {dice.n}")

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any
 
 from segdesk.core.geometry import Geometry
-from segdesk.core.training import TrainingEvent
+from segdesk.core.training import TrainingEvent, TrainingRun
 from segdesk.demo import sources
 from segdesk.demo.camera import Camera, Photo, Shot
 from segdesk.demo.readers import READERS, Reader, correct
@@ -62,7 +62,6 @@ class DemoOutcome:
     merges: dict[str, Merge] = field(default_factory=dict)
     record: ConsensusRecord | None = None
     sheet: ScoreSheet | None = None
-    training: list[TrainingEvent] = field(default_factory=list)
     verdict: TrainingEvent = field(default_factory=dict)
     slice_draft: Mapping[str, Any] = field(default_factory=dict)
     photos: dict[str, Photo] = field(default_factory=dict)
@@ -162,17 +161,23 @@ class Demo:
         self._tell(f"Fine-tuning in a background process ({self._settings.training_seconds:g} s of training)")
         budget = Budget(seconds=self._settings.training_seconds)
         run = self._session.teaching.start(self._settings.model, budget, device="cpu").run()
-        deadline = time.monotonic() + self._settings.training_seconds + _TRAINING_GRACE_S
-        pause = Event()
-        while self._session.teaching.verdict.value is None:
-            alive = run.is_alive
-            self.outcome.training.extend(self._session.teaching.poll())
-            if self._session.teaching.verdict.value is None and (not alive or time.monotonic() > deadline):
-                self._session.teaching.stop()
-                raise WorkerError(f"The training process ended without a verdict; read the log in {run.folder}.")
-            pause.wait(_POLL_S)
-        self.outcome.verdict = self._session.teaching.verdict.value
+        self._await_verdict(run)
+        self._session.teaching.record_result().run()
         self._photograph("6-teach", "teach", "Fine-tuning, and the gate's verdict on champion and challenger.")
+
+    def _await_verdict(self, run: TrainingRun) -> None:
+        """Poll as the window does, until the gate has spoken; what never ends is stopped."""
+        teaching, pause = self._session.teaching, Event()
+        deadline = time.monotonic() + self._settings.training_seconds + _TRAINING_GRACE_S
+        while teaching.verdict.value is None:
+            teaching.poll()
+            if teaching.failure.value:
+                raise WorkerError(teaching.failure.value)
+            if time.monotonic() > deadline:
+                teaching.stop()
+                raise WorkerError(f"The training did not end in time; read the log in {run.folder}.")
+            pause.wait(_POLL_S)
+        self.outcome.verdict = teaching.verdict.value
 
     def _draft_slice(self, image: CaseRecord) -> None:
         self._tell("Running the classic two-dimensional U-Net, untrained, on a DICOM slice")

@@ -2,166 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from statistics import median
-from typing import Any
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from segdesk.metrics import CohortScores, LabelScores, Status
 from segdesk.report.document import Cell, Document, Drawing, Figure, Item, Notice, Section, Share, Table, Tone
 from segdesk.report.histogram import histogram
 
-
-@dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """The scores of one label in one case; None is undefined.
-
-    Parameters
-    ----------
-    case : str
-        Name of the case.
-    label : int
-        Label value.
-    name : str
-        Label name.
-    status : str
-        "ok", "both_empty", "missed" or "false_positive".
-    dice, iou, precision, recall, nsd : float, optional
-        In [0, 1].
-    hd95_mm, assd_mm : float, optional
-        Surface distances in mm.
-    volume_reference_mm3, volume_candidate_mm3, volume_error_mm3 : float, optional
-        Volumes in mm3; the error is signed.
-    """
-
-    case: str
-    label: int
-    name: str
-    status: str
-    dice: float | None
-    iou: float | None
-    precision: float | None
-    recall: float | None
-    hd95_mm: float | None
-    assd_mm: float | None
-    nsd: float | None
-    volume_reference_mm3: float | None
-    volume_candidate_mm3: float | None
-    volume_error_mm3: float | None
-
-
-SCORE_COLUMNS = tuple(field.name for field in fields(ScoreRow))
-"""Names of the columns of a score table, in order."""
-
-
-def score_rows(case: str, labels: Mapping[str, Mapping[str, Any]]) -> list[ScoreRow]:
-    """Return a row per label of one case, from the ``labels`` object of CONTRACT's `evaluate`."""
-    return [
-        ScoreRow(case, int(value), **{name: row[name] for name in SCORE_COLUMNS[2:]}) for value, row in labels.items()
-    ]
-
-
-def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
-    """Sort by Dice, lowest first; undefined rows go last."""
-    return sorted(rows, key=lambda row: (row.dice is None, row.dice or 0.0, row.case, row.label))
+_SHOWN_FIGURES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreContext:
-    """What the numbers belong to: the two sides, and what was left out."""
-
-    candidate: str
-    reference: str
-    tolerance_mm: float
-    left_out: tuple[str, ...] = ()
-    colophon: tuple[tuple[str, str], ...] = ()
-
-
-def score_document(rows: Sequence[ScoreRow], context: ScoreContext) -> Document:
-    """Return the report of an evaluation.
+    """What the numbers belong to.
 
     Parameters
     ----------
-    rows : sequence of ScoreRow
-        All labels of all cases.
-    context : ScoreContext
-        Names of the two sides and notes.
+    candidate, reference : str
+        The two sides, as the user named them.
+    cautions : tuple of str
+        What was left out, or must be known beside the numbers.
+    colophon : tuple of (str, str)
+        Software and versions.
     """
-    cases = len({row.case for row in rows})
-    notices = tuple(Notice(f"Left out: {text}", Tone.CAUTION) for text in context.left_out)
+
+    candidate: str
+    reference: str
+    cautions: tuple[str, ...] = ()
+    colophon: tuple[tuple[str, str], ...] = ()
+
+
+def score_document(cohort: CohortScores, context: ScoreContext) -> Document:
+    """Return the report of an evaluation of one case or more."""
+    by_label = _by_label(cohort)
+    count = len(cohort.cases)
     return Document(
         title="Scores against the reference",
-        lead=f"{context.candidate} against {context.reference}: {cases} {'case' if cases == 1 else 'cases'}.",
-        notices=notices,
-        figures=tuple(_figure(label, rows) for label in _labels(rows)[:4]),
+        lead=f"{context.candidate} against {context.reference}: {count} {'case' if count == 1 else 'cases'}.",
+        notices=tuple(Notice(text, Tone.CAUTION) for text in context.cautions),
+        figures=tuple(_figure(scores) for scores in list(by_label.values())[:_SHOWN_FIGURES]),
         sections=(
-            Section("Per label", tuple(_per_label(rows))),
-            Section("Every case, worst first", (_table(rows, context.tolerance_mm),)),
+            Section("Per label", tuple(_per_label(by_label))),
+            Section("Every case, worst first", (_table(cohort),)),
         ),
         colophon=context.colophon,
     )
 
 
-def _labels(rows: Sequence[ScoreRow]) -> list[tuple[int, str]]:
-    return sorted({(row.label, row.name) for row in rows})
+def worst_first(cohort: CohortScores) -> list[tuple[str, LabelScores]]:
+    """Return case and scores of every label, lowest Dice first; undefined ones go last."""
+    rows = [(case, label) for case, scores in cohort.cases for label in scores.labels]
+    return sorted(rows, key=lambda row: (math.isnan(row[1].dice), _finite(row[1].dice) or 0.0, row[0], row[1].value))
 
 
-def _defined(rows: Sequence[ScoreRow], label: tuple[int, str]) -> list[float]:
-    return [row.dice for row in rows if (row.label, row.name) == label and row.dice is not None]
+def _by_label(cohort: CohortScores) -> dict[int, list[LabelScores]]:
+    found: dict[int, list[LabelScores]] = {}
+    for _, scores in cohort.cases:
+        for label in scores.labels:
+            found.setdefault(label.value, []).append(label)
+    return dict(sorted(found.items()))
 
 
-def _figure(label: tuple[int, str], rows: Sequence[ScoreRow]) -> Figure:
-    dice = _defined(rows, label)
+def _defined(scores: list[LabelScores]) -> list[float]:
+    return [each.dice for each in scores if not math.isnan(each.dice)]
+
+
+def _figure(scores: list[LabelScores]) -> Figure:
+    dice = _defined(scores)
     value = f"{sum(dice) / len(dice):.3f}" if dice else "–"
-    return Figure(value, f"mean Dice, {label[1]}", f"n = {len(dice)}")
+    return Figure(value, f"mean Dice, {scores[0].name}", f"n = {len(dice)}")
 
 
-def _per_label(rows: Sequence[ScoreRow]) -> Iterable[Item]:
+def _per_label(by_label: dict[int, list[LabelScores]]) -> Iterator[Item]:
     yield Table(
-        ("Label", "Name", "Mean Dice", "Median", "Worst", "n", "Undefined", "Missed", "False positive"),
-        tuple(_summary(label, rows) for label in _labels(rows)),
+        ("Label", "Name", "Mean Dice", "Worst", "n", "Undefined", "Missed", "False positive"),
+        tuple(_summary(scores) for scores in by_label.values()),
         "Undefined: neither side has the label. Missed and false positive cases count as Dice 0.",
     )
-    for label in _labels(rows):
-        yield _spread(label, rows)
+    for scores in by_label.values():
+        yield _spread(scores)
 
 
-def _summary(label: tuple[int, str], rows: Sequence[ScoreRow]) -> tuple[Cell, ...]:
-    dice = _defined(rows, label)
-    status = [row.status for row in rows if (row.label, row.name) == label]
-    mean, middle, worst = (sum(dice) / len(dice), median(dice), min(dice)) if dice else (None, None, None)
-    counts = len(dice), len(status) - len(dice), status.count("missed"), status.count("false_positive")
-    return (*label, Share(mean), middle, worst, *counts)
+def _summary(scores: list[LabelScores]) -> tuple[Cell, ...]:
+    dice = _defined(scores)
+    mean, worst = (sum(dice) / len(dice), min(dice)) if dice else (None, None)
+    statuses = [each.status for each in scores]
+    missed, invented = statuses.count(Status.MISSED), statuses.count(Status.FALSE_POSITIVE)
+    return scores[0].value, scores[0].name, Share(mean), worst, len(dice), len(scores) - len(dice), missed, invented
 
 
-def _spread(label: tuple[int, str], rows: Sequence[ScoreRow]) -> Drawing:
-    dice = _defined(rows, label)
-    return histogram(dice, f"Dice of label {label[0]} ({label[1]}) in n = {len(dice)} cases.")
+def _spread(scores: list[LabelScores]) -> Drawing:
+    dice = _defined(scores)
+    return histogram(dice, f"Dice of label {scores[0].value} ({scores[0].name}), n = {len(dice)}.")
 
 
-def _table(rows: Sequence[ScoreRow], tolerance_mm: float) -> Table:
-    columns = (
-        "Case",
-        "Label",
-        "Status",
-        "Dice",
-        "IoU",
-        "HD95 (mm)",
-        "ASSD (mm)",
-        f"NSD {tolerance_mm:g} mm",
-        "Volume error (mm³)",
+def _table(cohort: CohortScores) -> Table:
+    tolerance_mm = cohort.cases[0][1].tolerance_mm if cohort.cases else 1.0
+    distances = ("HD95 (mm)", "ASSD (mm)", f"NSD {tolerance_mm:g} mm")
+    return Table(
+        ("Case", "Label", "Status", "Dice", "IoU", *distances, "Volume error (mm³)"),
+        tuple(_row(case, label) for case, label in worst_first(cohort)),
+        "Surface distances are undefined where one side is empty.",
     )
-    body = tuple(
-        (
-            row.case,
-            f"{row.label} {row.name}",
-            row.status.replace("_", " "),
-            Share(row.dice),
-            row.iou,
-            row.hd95_mm,
-            row.assd_mm,
-            row.nsd,
-            row.volume_error_mm3,
-        )
-        for row in worst_first(rows)
-    )
-    return Table(columns, body, "A surface distance is undefined where one side is empty.")
+
+
+def _row(case: str, label: LabelScores) -> tuple[Cell, ...]:
+    numbers = (label.iou, label.hd95_mm, label.assd_mm, label.nsd, label.volume_error_mm3)
+    status = label.status.value.replace("_", " ")
+    return case, f"{label.value} {label.name}", status, Share(_finite(label.dice)), *(_finite(x) for x in numbers)
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -117,3 +117,12 @@ def test_another_grid_needs_resample(run, mask_files: list[Path], tmp_path: Path
     done = run("evaluate", tmp_path / "fine.nii.gz", mask_files[0], "--resample", "--json")
     assert done.code == 0, done.err
     assert done.json["labels"]["1"]["dice"] > 0.3
+
+
+def test_an_error_in_a_folder_names_its_case(run, folders: tuple[Path, Path]) -> None:
+    grid = Geometry.from_spacing((3, 4, 5))
+    (folders[0] / "ben.nii.gz").unlink()
+    write_labels(LabelMap.empty(grid), folders[0] / "ben.nii.gz")
+    done = run("evaluate", *folders, "--json")
+    assert done.code == 2
+    assert done.json["error"]["message"].startswith("ben: ")
