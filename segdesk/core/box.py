@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,6 +68,10 @@ class Box:
     def grow(self, margin: int) -> Box:
         """Return the box with `margin` voxels more on every side (not clipped)."""
         return Box(_shift(self.start_kji, -margin), _shift(self.stop_kji, margin))
+
+    def shifted(self, by_kji: Index3) -> Box:
+        """Return the box moved by a number of voxels along each axis."""
+        return Box(_pairwise(operator.add, self.start_kji, by_kji), _pairwise(operator.add, self.stop_kji, by_kji))
 
     def union(self, other: Box) -> Box:
         """Return the smallest box around both."""

@@ -56,9 +56,7 @@ class LabelDelta:
         if tight is None:
             return None
         inside = changed[tight.slices].copy()
-        k, j, i = (a + b for a, b in zip(box.start_kji, tight.start_kji, strict=True))
-        dk, dj, di = tight.shape_kji
-        place = Box((k, j, i), (k + dk, j + dj, i + di))
+        place = tight.shifted(box.start_kji)
         before, after = old[tight.slices][inside], new[tight.slices][inside]
         return cls(place, inside, cast(LabelArray, before), cast(LabelArray, after), layer)
 
