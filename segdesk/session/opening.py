@@ -177,18 +177,19 @@ class Opening:
         if loaded.project is not self._state.project:
             self._clear_project()
             self._state.project = loaded.project
-        self._state.rater.value = loaded.rater
         self._state.view = loaded.view
+        self._state.rater.value = loaded.rater
         return Change.PROJECT | Change.MODEL | WHOLE_CASE
 
     def _put_case(self, case: OpenCase, loaded: LoadedCase) -> Change:
         self._clear_case()
         self._state.case = case
-        self._state.rater.value = loaded.rater
-        self._state.take_view(loaded.view)
+        self._state.view = loaded.view
         self._parts.lineage.start(loaded.parents)
         self._parts.saving.forget(loaded.saved)
         self._parts.editor.attach(case.labels)
+        # Last: who listens to the reader finds that reader's mask on the desk.
+        self._state.rater.value = loaded.rater
         return WHOLE_CASE
 
     def _clear_case(self) -> None:

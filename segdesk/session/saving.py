@@ -39,6 +39,7 @@ class Saving:
     def __init__(self, state: SessionState, editor: Editor, lineage: Lineage) -> None:
         self._state = state
         self._lineage = lineage
+        self._editor = editor
         self._edits = 0
         self.is_dirty = Property(False)
         self.last_saved: Property[datetime | None] = Property(None)
@@ -79,7 +80,7 @@ class Saving:
         save: Callable[[], object] = self._writer() if self.is_dirty.value else _nothing
 
         def check() -> None:
-            if self._edits != edits:
+            if self._edits != edits or self._editor.is_stroking:
                 raise EditError("The mask was edited while the next case was loading; open it again.")
 
         return save, check

@@ -194,6 +194,22 @@ def test_a_case_that_was_edited_while_the_next_was_loading_stays(opened, tmp_pat
     assert opened.case.labels.array.any()
 
 
+def test_a_stroke_in_progress_is_not_cut_off_by_the_next_case(opened, tmp_path):
+    (other,) = opened.add_images([write_scan(tmp_path / "other.nii.gz", 5)]).run()
+    opened.editor.begin_stroke()
+    with pytest.raises(EditError):
+        opened.open_case(other.id).run()
+    opened.editor.paint((5.0, 12.0, 10.0), (5.0, 12.0, 10.0), 0)
+    assert opened.editor.commit_stroke()
+
+
+def test_who_listens_to_the_reader_finds_their_mask(opened):
+    seen = []
+    opened.rater.changed.connect(lambda rater: seen.append((rater.name, opened.editor.labels is opened.case.labels)))
+    opened.use_rater("Bob").run()
+    assert seen == [("Bob", True)]
+
+
 def test_unsaved_work_that_cannot_be_saved_keeps_the_case_open(opened):
     _dab(opened)
     (opened.project.folder / "masks").write_text("in the way")
