@@ -23,7 +23,7 @@ from segdesk.nn.output import Outcome, command_line, write_model
 from segdesk.nn.prepare import divide, patients_seen
 from segdesk.nn.run import (
     Material,
-    RunFrame,
+    Run,
     fit_network,
     load_material,
     refuse_existing,
@@ -105,15 +105,15 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
     material = _without_seen(material, base.spec)
     for warning in material.warnings:
         emit({"event": "warning", **warning.to_json()})
-    frame = RunFrame(settings.budget, settings.seed, work_folder(settings.out))
     spec = _challenger_spec(base, material)
+    run = Run(spec, recipe, material, settings.budget, settings.seed, work_folder(settings.out))
     device = resolve_device(settings.device)
     with reproducible(settings.seed, settings.threads):
         before = score_cases(champion.to(device), base.spec, material.test, report)
         network = load_model(base).network.to(device)
         frozen = freeze_for(network, len({case.files.patient for case in material.train}))
         emit({"event": "progress", "step": 0, "text": frozen})
-        fitted = fit_network(network, spec, recipe, material, frame, emit, report)
+        fitted = fit_network(network, run, emit, report)
         network.load_state_dict(dict(fitted.weights))
         after = score_cases(network, spec, material.test, report)
     verdict = judge(before, after)
@@ -121,7 +121,7 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
     told = command_line(["finetune", "--data", settings.data.name, "--model", base.spec.identity], settings)
     outcome = Outcome(finished, fitted.weights, recipe, fitted, tuple(after), told)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
-    shutil.rmtree(frame.folder, ignore_errors=True)
+    shutil.rmtree(run.folder, ignore_errors=True)
     emit(_result(settings, finished, verdict, (before, after)))
 
 

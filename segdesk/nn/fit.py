@@ -59,6 +59,14 @@ class Budget:
         return max(1, min(wanted, affordable))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run keeps its states; `run_id` is the hash of everything it depends on."""
+
+    folder: Path
+    run_id: str
+
+
 @dataclass(slots=True)
 class History:
     """What happened so far; JSON-able, part of every checkpoint."""
@@ -99,21 +107,18 @@ class Fit:
         Patch and label values.
     budget : Budget
         Steps or seconds.
-    folder : Path
+    place : Place
         For checkpoints.
-    run_id : str
-        Hash of everything the run depends on.
     """
 
     def __init__(
-        self, learner: Learner, fold: Sequence[TrainingCase], spec: ModelSpec, budget: Budget, folder: Path, run_id: str
+        self, learner: Learner, fold: Sequence[TrainingCase], spec: ModelSpec, budget: Budget, place: Place
     ) -> None:
         self._learner = learner
         self._fold = fold
         self._spec = spec
         self._budget = budget
-        self._folder = folder
-        self._run_id = run_id
+        self._place = place
         self._history = History()
         self._best: dict[str, Tensor] = {}
         self._recent: list[float] = []
@@ -150,7 +155,7 @@ class Fit:
         return Fitted(self._best, self._history, step)
 
     def _resume(self, emit: Emit) -> int:
-        found = load_checkpoint(self._folder, self._run_id)
+        found = load_checkpoint(self._place.folder, self._place.run_id)
         if found is None:
             return 0
         self._learner.restore(found.tensors)
@@ -185,7 +190,8 @@ class Fit:
             weights = self._learner.average.state_dict()
             self._best = {name: value.detach().cpu().clone() for name, value in weights.items()}
         tensors = self._learner.tensors() | {f"best.{name}": value for name, value in self._best.items()}
-        save_checkpoint(self._folder, Checkpoint(step, tensors, self._history.to_json()), self._run_id)
+        state = Checkpoint(step, tensors, self._history.to_json())
+        save_checkpoint(self._place.folder, state, self._place.run_id)
         emit({"event": "checkpoint", "step": step, "best_step": self._history.best_step})
 
     def _note(self, step: int, score: FoldScore, emit: Emit) -> None:

@@ -18,7 +18,7 @@ from segdesk.core.box import Index3
 from segdesk.core.progress import Progress
 from segdesk.errors import UsageError, Warn, WriteError
 from segdesk.nn.dataset import Dataset, LoadedCase, bad_dataset, load_cases
-from segdesk.nn.fit import Budget, Emit, Fit, Fitted
+from segdesk.nn.fit import Budget, Emit, Fit, Fitted, Place
 from segdesk.nn.learner import Learner
 from segdesk.nn.loaded_model import windows_of
 from segdesk.nn.prepare import Parts, training_cases
@@ -40,9 +40,28 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFrame:
-    """What frames a run: budget, seed, and where its checkpoints lie."""
+class Run:
+    """Everything a run depends on, and where its checkpoints lie.
 
+    Parameters
+    ----------
+    spec : ModelSpec
+        Grid, patch and network.
+    recipe : Recipe
+        Loss, augmentation, optimiser.
+    material : Material
+        The cases.
+    budget : Budget
+        Steps or seconds.
+    seed : int
+        Seed of every random choice.
+    folder : Path
+        For checkpoints.
+    """
+
+    spec: ModelSpec
+    recipe: Recipe
+    material: Material
     budget: Budget
     seed: int
     folder: Path
@@ -69,36 +88,34 @@ def load_material(dataset: Dataset, parts: Parts, report: Progress) -> Material:
     return Material(dataset, train, fold, test, (*dataset.warnings, *warnings))
 
 
-def fit_network(
-    network: nn.Module,
-    spec: ModelSpec,
-    recipe: Recipe,
-    material: Material,
-    frame: RunFrame,
-    emit: Emit,
-    report: Progress,
-) -> Fitted:
-    """Train `network` in place; resumes a run of the same settings and data."""
+def fit_network(network: nn.Module, run: Run, emit: Emit, report: Progress) -> Fitted:
+    """Train `network` in place; resumes a run of the same settings and data.
+
+    Raises
+    ------
+    UsageError
+        If the patch is too small for the network.
+    """
+    spec, recipe = run.spec, run.recipe
     window, (_, margin, _), divisor = windows_of(network, spec)
     if math.prod(n // d for n, d in zip(window, divisor, strict=True)) < 2:
         raise UsageError(
             f"A patch of {window} voxels is too small for network {spec.network.name!r}; enlarge patch_kji."
         )
-    device = next(network.parameters()).device
-    safe = device.type != "cpu" or _is_wide_enough(window, divisor)
-    numbers = replace(recipe.training, bf16=recipe.training.bf16 and safe)
+    is_safe = next(network.parameters()).device.type != "cpu" or _is_wide_enough(window, divisor)
+    numbers = replace(recipe.training, bf16=recipe.training.bf16 and is_safe)
     sampler = PatchSampler(
-        training_cases(material.train, spec),
+        training_cases(run.material.train, spec),
         window,
         recipe.augment,
-        frame.seed,
+        run.seed,
         dimensions=spec.dimensions,
         foreground=numbers.foreground,
         margin=margin,
     )
-    fold = training_cases(material.fold, spec)
+    fold = training_cases(run.material.fold, spec)
     learner = Learner(network, sampler, numbers, recipe.loss)
-    fit = Fit(learner, fold, spec, frame.budget, frame.folder, run_hash(spec, recipe, material, frame))
+    fit = Fit(learner, fold, spec, run.budget, Place(run.folder, run_hash(run)))
     return fit.run(numbers.validations, numbers.bf16, emit, report)
 
 
@@ -111,13 +128,14 @@ def _is_wide_enough(window: Index3, divisor: Index3) -> bool:
     return all(n // d >= 3 for n, d in zip(window, divisor, strict=True) if d > 1)
 
 
-def run_hash(spec: ModelSpec, recipe: Recipe, material: Material, frame: RunFrame) -> str:
+def run_hash(run: Run) -> str:
     """Hash everything a run depends on, so that only the same run resumes a checkpoint."""
+    recipe, material = run.recipe, run.material
     told = {
-        "spec": spec.model_dump(mode="json", exclude={"created", "weights_sha256"}),
+        "spec": run.spec.model_dump(mode="json", exclude={"created", "weights_sha256"}),
         "recipe": [asdict(recipe.loss), asdict(recipe.augment), asdict(recipe.training)],
-        "budget": [frame.budget.steps, frame.budget.seconds],
-        "seed": frame.seed,
+        "budget": [run.budget.steps, run.budget.seconds],
+        "seed": run.seed,
         "cases": [[case.image_sha256 for case in part] for part in (material.train, material.fold)],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -17,7 +17,7 @@ from segdesk.nn.prepare import divide
 from segdesk.nn.recipe import Recipe, read_recipe
 from segdesk.nn.run import (
     Material,
-    RunFrame,
+    Run,
     fit_network,
     load_material,
     refuse_existing,
@@ -100,10 +100,10 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     for warning in material.warnings:
         emit({"event": "warning", **warning.to_json()})
     spec = plan_model(dataset, material.train, recipe, settings.out.name)
-    frame = RunFrame(settings.budget, settings.seed, work_folder(settings.out))
+    run = Run(spec, recipe, material, settings.budget, settings.seed, work_folder(settings.out))
     with reproducible(settings.seed, settings.threads):
         network = network_of(spec).to(resolve_device(settings.device))
-        fitted = fit_network(network, spec, recipe, material, frame, emit, report)
+        fitted = fit_network(network, run, emit, report)
         network.load_state_dict(dict(fitted.weights))
         scores = score_cases(network, spec, material.test, report)
     history = fitted.history
@@ -116,7 +116,7 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     told = command_line([*words, "--network", settings.network] if settings.network else words, settings)
     outcome = Outcome(finished, fitted.weights, recipe, fitted, tuple(scores), told)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
-    shutil.rmtree(frame.folder, ignore_errors=True)
+    shutil.rmtree(run.folder, ignore_errors=True)
     emit({"event": "result", **_result(settings, finished, [score.case for score in scores], fitted.steps)})
 
 

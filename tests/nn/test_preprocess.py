@@ -209,7 +209,11 @@ def test_nan_padding_and_zeros_stay_out_of_the_statistics() -> None:
     array = np.random.default_rng(0).normal(50, 5, (6, 6, 6)).astype(np.float32)
     geometry = Geometry.from_spacing(array.shape)
     plain = normalise(Volume(array[2:], Geometry.from_spacing((4, 6, 6))), Normalisation(kind="zscore"))
-    for junk, how, padding in ((-2000, "zscore", (-2000, -2000)), (0, "zscore_nonzero", None), (np.nan, "zscore", None)):
+    for junk, how, padding in (
+        (-2000, "zscore", (-2000, -2000)),
+        (0, "zscore_nonzero", None),
+        (np.nan, "zscore", None),
+    ):
         spoiled = array.copy()
         spoiled[:2] = junk
         volume = Volume(spoiled, geometry, padding_range=padding)
