@@ -131,7 +131,9 @@ def _after_lines(path: Path, start: int, lines: int) -> int:
         return file.tell()
 
 
-def write_nrrd(path: Path, layers: NDArray[Any], geometry: Geometry, keys: Mapping[str, str], kind: str = "") -> None:
+def write_nrrd(
+    path: Path, layers: NDArray[Any], geometry: Geometry, keys: Mapping[str, str], kind: str = "list"
+) -> None:
     """Write (L, K, J, I) layers as one attached, gzipped NRRD in LPS.
 
     Parameters
@@ -145,17 +147,16 @@ def write_nrrd(path: Path, layers: NDArray[Any], geometry: Geometry, keys: Mappi
     keys : mapping
         Key/value pairs, as Slicer's segment descriptions.
     kind : str
-        Kind of the list axis: "list" (first, fastest axis, as Slicer writes layers),
-        "RGB-color", or "time" (last axis).
+        Kind of the list axis, which is the first and fastest one as Slicer writes it:
+        "list" (layers, time points) or "RGB-color".
     """
-    has_list = len(layers) > 1 or kind == "RGB-color"
-    first = has_list and kind != "time"
-    array = np.ascontiguousarray(np.moveaxis(layers, 0, -1) if first else (layers if has_list else layers[0]))
+    has_list = len(layers) > 1
+    array = np.ascontiguousarray(np.moveaxis(layers, 0, -1) if has_list else layers[0])
     lines = [
         "NRRD0005",
         f"type: {_NAMES[array.dtype.name]}",
         f"dimension: {array.ndim}",
-        *_space_lines(geometry, kind if has_list else "", first),
+        *_space_lines(geometry, kind if has_list else ""),
         f"sizes: {' '.join(str(n) for n in array.shape[::-1])}",
         "endian: little",
         "encoding: gzip",
@@ -167,16 +168,15 @@ def write_nrrd(path: Path, layers: NDArray[Any], geometry: Geometry, keys: Mappi
             stream.write(array.reshape(-1).view(np.uint8).data)
 
 
-def _space_lines(geometry: Geometry, kind: str, first: bool) -> list[str]:
+def _space_lines(geometry: Geometry, kind: str) -> list[str]:
     kinds = ["domain"] * 3
     columns = geometry.affine_kji_to_lps[:3, [2, 1, 0]].T
     vectors = [f"({','.join(repr(float(x)) for x in column)})" for column in columns]
     spacings = [repr(s) for s in geometry.spacing_kji_mm[::-1]]
     if kind:
-        position = 0 if first else 3
-        kinds.insert(position, kind)
-        vectors.insert(position, "none")
-        spacings.insert(position, "NaN")
+        kinds.insert(0, kind)
+        vectors.insert(0, "none")
+        spacings.insert(0, "NaN")
     lines = [f"kinds: {' '.join(kinds)}"]
     if not geometry.orientation_known:
         return [*lines, f"spacings: {' '.join(spacings)}"] if geometry.spacing_known else lines

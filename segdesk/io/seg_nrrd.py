@@ -51,7 +51,7 @@ def write_nrrd_labels(path: Path, labels: LabelMap, geometry: Any) -> None:
     wide = max((layer.dtype.itemsize for layer in labels.layers), default=1)
     dtype = np.uint16 if wide > 1 else np.uint8
     layers = np.stack([layer.astype(dtype, copy=False) for layer in labels.layers])
-    write_nrrd(path, layers, geometry, _keys(labels), "list")
+    write_nrrd(path, layers, geometry, _keys(labels))
 
 
 def _segments(keys: Mapping[str, str]) -> list[tuple[int, Label]]:

@@ -146,7 +146,7 @@ def _volume_writer(
         from segdesk.io.nrrd import write_nrrd
 
         layers = np.moveaxis(array, -1, 0) if volume.is_rgb else array if volume.time_points > 1 else array[None]
-        kind = "RGB-color" if volume.is_rgb else "time"
+        kind = "RGB-color" if volume.is_rgb else "list"
         return lambda temporary: write_nrrd(temporary, layers, geometry, {}, kind)
     if suffix in _META:
         from segdesk.io.meta_image import write_meta
