@@ -40,7 +40,7 @@ def test_nothing_agreed_says_what_to_do() -> None:
     data = TrainingData.of([])
     assert not data.can_train
     assert data.left_out_text() == ""
-    assert "merge the reads" in data.notes()[0]
+    assert "record a consensus in Agree" in data.notes()[0]
 
 
 def test_few_patients_are_told_that_there_will_be_no_verdict() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from segdesk.core.progress import Progress
-from segdesk.store.records import ModelRecord
+from segdesk.store.records import MaskRole, ModelRecord
 
 if TYPE_CHECKING:
     from segdesk.store.project import Project
@@ -62,11 +62,14 @@ class ModelListing:
         Of the project, newest first.
     can_roll_back : bool
         Whether a champion has a predecessor.
+    imported : frozenset of str
+        Ids of cases with an imported reference mask.
     """
 
     choices: tuple[ModelChoice, ...] = ()
     lineage: tuple[LineageRow, ...] = ()
     can_roll_back: bool = False
+    imported: frozenset[str] = frozenset()
 
 
 def list_models(project: Project | None, report: Progress) -> ModelListing:
@@ -87,7 +90,12 @@ def list_models(project: Project | None, report: Progress) -> ModelListing:
         for model in found
     )  # fmt: skip
     ordered = sorted(choices, key=lambda choice: not choice.is_champion)
-    return ModelListing(tuple(ordered), _lineage(records, champions), can_roll_back)
+    return ModelListing(tuple(ordered), _lineage(records, champions), can_roll_back, _imported(project))
+
+
+def _imported(project: Project | None) -> frozenset[str]:
+    cases = () if project is None else project.cases()
+    return frozenset(case.id for case in cases if project and project.masks.of_case(case.id, MaskRole.REFERENCE))
 
 
 def _champions(project: Project | None, records: tuple[ModelRecord, ...]) -> tuple[set[str], bool]:

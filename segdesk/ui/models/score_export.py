@@ -20,7 +20,6 @@ _FIELDS = (
     "rater", "kind", "label", "name", "dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd",
     "volume_reference_mm3", "volume_candidate_mm3", "volume_error_mm3", "remark",
 )  # fmt: skip
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export_scores(sheet: ScoreSheet, path: Path, *, overwrite: bool) -> Task[Path]:
@@ -55,10 +54,14 @@ def export_scores(sheet: ScoreSheet, path: Path, *, overwrite: bool) -> Task[Pat
 
 def scores_csv(sheet: ScoreSheet) -> str:
     """Return the rows as CSV, worst first; undefined values are empty cells."""
+    # Loaded when needed: the measures bring scipy with them.
+    from segdesk.metrics.table import safe_cell
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_FIELDS)
-    writer.writerows([_cell(value) for value in _values(row)] for row in score_rows(sheet))
+    for row in score_rows(sheet):
+        writer.writerow([safe_cell(each) if isinstance(each, str) else _number(each) for each in _values(row)])
     return text.getvalue()
 
 
@@ -87,11 +90,8 @@ def _values(row: ScoreRow) -> Sequence[str | int | float]:
     )  # fmt: skip
 
 
-def _cell(value: str | int | float) -> str:
-    """Return a cell; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
-    return "" if isinstance(value, float) and math.isnan(value) else repr(value)
+def _number(value: int | float) -> str:
+    return "" if math.isnan(value) else repr(value)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -33,7 +33,6 @@ class ScoreModel:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.tolerance_mm: Property[float] = Property(1.0, minimum=0.1, maximum=20.0, unit="mm")
-        self._scored_tolerance_mm = self.tolerance_mm.value
         self._rows: tuple[ScoreRow, ...] = ()
         self._summaries: tuple[RaterSummary, ...] = ()
         session.scores.sheet.changed.connect(self._take_sheet)
@@ -74,18 +73,13 @@ class ScoreModel:
         if self.sheet is None:
             return ""
         made = f"{self.sheet.reference.created:%d %b %Y}"
-        return f"Against the {self.sheet.reference_name} of {made}, surface tolerance {self._scored_tolerance_mm:g} mm"
+        tolerances_mm = {entry.scores.tolerance_mm for entry in self.sheet.entries}
+        tolerance = ", ".join(f"{each:g} mm" for each in sorted(tolerances_mm))
+        return f"Against the {self.sheet.reference_name} of {made}" + (f", tolerance {tolerance}" if tolerance else "")
 
     def evaluate(self) -> Task[ScoreSheet]:
         """Return the task that scores every reader and draft of the open case."""
-        tolerance_mm = self.tolerance_mm.value
-        task = self._session.scores.evaluate_against_reference(tolerance_mm)
-
-        def apply(sheet: ScoreSheet) -> None:
-            self._scored_tolerance_mm = tolerance_mm
-            task.apply(sheet)
-
-        return Task(task.title, task.lane, task.work, apply)
+        return self._session.scores.evaluate_against_reference(self.tolerance_mm.value)
 
     def find_worst_place(self, row: ScoreRow) -> Task[Index3]:
         """Return the task that finds the voxel to look at: amid the errors of the axial slice with most of them."""

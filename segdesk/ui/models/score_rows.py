@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from segdesk.session.scores import ScoreSheet
 from segdesk.ui.models.columns import Column
 from segdesk.ui.models.number_text import fixed, mean_with_counts, percent, signed, volume
 from segdesk.ui.models.reader_style import ReaderStyle, reader_styles
+
+if TYPE_CHECKING:
+    from segdesk.metrics import CaseScores, LabelScores
 
 STATUS_REASONS = {
     "ok": "",
@@ -91,9 +93,7 @@ def score_rows(sheet: ScoreSheet) -> tuple[ScoreRow, ...]:
     """Return a row per rater and label, the worst first."""
     styles = _styles(sheet)
     rows = [
-        _row(styles[entry.name], entry.mask_sha256, int(value), scores)
-        for entry in sheet.entries
-        for value, scores in entry.scores.to_json()["labels"].items()
+        _row(styles[entry.name], entry.mask_sha256, label) for entry in sheet.entries for label in entry.scores.labels
     ]
     return tuple(sorted(rows, key=lambda row: (row.badness, row.rater.name, row.value)))
 
@@ -101,7 +101,7 @@ def score_rows(sheet: ScoreSheet) -> tuple[ScoreRow, ...]:
 def rater_summaries(sheet: ScoreSheet) -> tuple[RaterSummary, ...]:
     """Return each rater's mean over labels with its counts and notes, the worst first."""
     styles = _styles(sheet)
-    summaries = [_summary(styles[entry.name], entry.scores.to_json()["mean"], entry.notes) for entry in sheet.entries]
+    summaries = [_summary(styles[entry.name], entry.scores, entry.notes) for entry in sheet.entries]
     return tuple(sorted(summaries, key=lambda each: (math.isnan(each.mean_dice), each.mean_dice, each.rater.name)))
 
 
@@ -109,39 +109,30 @@ def _styles(sheet: ScoreSheet) -> dict[str, ReaderStyle]:
     return reader_styles((entry.name, entry.kind) for entry in sheet.entries)
 
 
-def _summary(rater: ReaderStyle, mean: Mapping[str, Any], notes: Sequence[str]) -> RaterSummary:
-    return RaterSummary(
-        rater,
-        _number(mean.get("dice")),
-        _number(mean.get("iou")),
-        int(mean.get("n", 0)),
-        int(mean.get("n_undefined", 0)),
-        tuple(notes),
-    )
+def _summary(rater: ReaderStyle, scores: CaseScores, notes: tuple[str, ...]) -> RaterSummary:
+    counted = len(scores.labels) - scores.n_undefined
+    warnings = tuple(warning.message for warning in scores.warnings)
+    return RaterSummary(rater, scores.mean_dice, scores.mean_iou, counted, scores.n_undefined, (*notes, *warnings))
 
 
-def _row(rater: ReaderStyle, sha256: str, value: int, scores: Mapping[str, Any]) -> ScoreRow:
+def _row(rater: ReaderStyle, sha256: str, label: LabelScores) -> ScoreRow:
     return ScoreRow(
         rater,
         sha256,
-        value,
-        str(scores["name"]),
-        STATUS_REASONS.get(str(scores["status"]), str(scores["status"])),
-        _number(scores["dice"]),
-        _number(scores["iou"]),
-        _number(scores["precision"]),
-        _number(scores["recall"]),
-        _number(scores["hd95_mm"]),
-        _number(scores["assd_mm"]),
-        _number(scores["nsd"]),
-        _number(scores["volume_reference_mm3"]),
-        _number(scores["volume_candidate_mm3"]),
-        _number(scores["volume_error_mm3"]),
+        label.value,
+        label.name,
+        STATUS_REASONS[label.status.value],
+        label.dice,
+        label.iou,
+        label.precision,
+        label.recall,
+        label.hd95_mm,
+        label.assd_mm,
+        label.nsd,
+        label.volume_reference_mm3,
+        label.volume_candidate_mm3,
+        label.volume_error_mm3,
     )
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _measure(title: str, name: str, help_text: str, digits: int = 3, width_px: int = 64) -> Column[ScoreRow]:

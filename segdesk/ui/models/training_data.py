@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from segdesk.store.records import CaseStatus, CaseSummary
@@ -26,7 +26,7 @@ class TrainingData:
     Parameters
     ----------
     usable : int
-        Cases with an agreed reference.
+        Cases with a reference: a recorded consensus, or an imported mask.
     patients : int
         Different patients among them; a case whose patient is not known counts as its own.
     patients_unknown : int
@@ -41,13 +41,13 @@ class TrainingData:
     left_out: tuple[tuple[str, int], ...]
 
     @classmethod
-    def of(cls, summaries: Iterable[CaseSummary]) -> TrainingData:
-        """Count the cases of a project."""
+    def of(cls, summaries: Iterable[CaseSummary], imported: Collection[str] = ()) -> TrainingData:
+        """Count the cases of a project; those in `imported` have a reference without having been read."""
         rows = list(summaries)
-        usable = [row for row in rows if row.status is CaseStatus.AGREED]
+        usable = [row for row in rows if row.status is CaseStatus.AGREED or row.case.id in imported]
         unknown = sum(1 for row in usable if not _is_patient_known(row))
         known = {row.case.patient_key for row in usable if _is_patient_known(row)}
-        reasons = Counter(_WHY_NOT[row.status] for row in rows if row.status is not CaseStatus.AGREED)
+        reasons = Counter(_WHY_NOT[row.status] for row in rows if row not in usable)
         return cls(len(usable), len(known) + unknown, unknown, tuple(reasons.most_common()))
 
     @property
@@ -63,7 +63,9 @@ class TrainingData:
         """Return what must be known before starting, in sentences."""
         notes = []
         if not self.usable:
-            notes.append("No case has an agreed reference yet: merge the reads of a case in Agree and record it.")
+            notes.append(
+                "No case has a reference yet: record a consensus in Agree, or import a reference mask in Score."
+            )
         elif self.patients < 2 * MIN_TEST_PATIENTS:
             notes.append(
                 f"A verdict needs {MIN_TEST_PATIENTS} test patients beside those that train; with "

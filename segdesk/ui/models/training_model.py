@@ -61,7 +61,7 @@ class TrainingModel:
     @property
     def data(self) -> TrainingData:
         """What there is to learn from."""
-        return TrainingData.of(self._session.cases)
+        return TrainingData.of(self._session.cases, self._models.imported)
 
     @property
     def story(self) -> TrainingStory:
@@ -97,7 +97,7 @@ class TrainingModel:
         if self.is_running:
             return "A training run is at work."
         if not self.data.can_train:
-            return "No case has an agreed reference yet."
+            return "No case has a reference yet."
         return "" if self.chosen.value else "Choose a model to start from."
 
     def why_not_promote(self) -> str:

@@ -60,7 +60,7 @@ class TeachSetup(ScrollColumn):
         """Show what the model says."""
         data, why_not = self._model.data, self._model.why_not_start()
         self._usable.setText(
-            f"{count(data.usable, 'case')} with an agreed reference, of {count(data.patients, 'patient')}. "
+            f"{count(data.usable, 'case')} with a reference, of {count(data.patients, 'patient')}. "
             "Test patients are kept apart by patient, once and for all."
         )
         left_out = data.left_out_text()

@@ -64,7 +64,7 @@ class TeachWorkspace(QWidget):
         return page
 
     def _on_session_changed(self, change: Change, source: object) -> None:
-        if change & (Change.PROJECT | Change.MODEL):
+        if change & (Change.PROJECT | Change.MODEL | Change.SCORES):
             self._show_page()
             if self._session.project is not None:
                 self._jobs.start(self.model.list_models())
