@@ -81,7 +81,10 @@ def _play(settings: DemoSettings, console: Console) -> DemoOutcome:
         session = Session(predictor, TrainingWorker())
         try:
             camera = _camera(session, settings.folder / "pictures", console)
-            return Demo(session, settings, camera, console.note).run()
+            try:
+                return Demo(session, settings, camera, console.note).run()
+            finally:
+                camera.close()
         finally:
             session.close()
     finally:

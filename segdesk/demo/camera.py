@@ -19,11 +19,17 @@ class Shot:
         What the window shows: "cases", "read", "agree", "score" or "teach".
     caption : str
         What is seen.
+    look_at_lps : tuple of float, optional
+        Point in the middle of the views, LPS mm; None leaves them as they are.
+    extent_mm : float
+        What the shorter side of a view shows around the point.
     """
 
     name: str
     workspace: str
     caption: str
+    look_at_lps: tuple[float, float, float] | None = None
+    extent_mm: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ class Camera(Protocol):
     def take(self, shot: Shot) -> Photo | None:
         """Return the picture, None when there is no window to be seen."""
 
+    def close(self) -> None:
+        """Put the window away."""
+
 
 class NoCamera:
     """Where there is no Qt: takes nothing."""
@@ -47,3 +56,6 @@ class NoCamera:
     def take(self, shot: Shot) -> Photo | None:
         """Return None."""
         return None
+
+    def close(self) -> None:
+        """Do nothing."""

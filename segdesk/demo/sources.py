@@ -40,6 +40,12 @@ class Side:
     low_lps: tuple[float, float, float]
     high_lps: tuple[float, float, float]
 
+    @property
+    def middle_lps(self) -> tuple[float, float, float]:
+        """The middle of the box in LPS mm."""
+        x, y, z = ((a + b) / 2 for a, b in zip(self.low_lps, self.high_lps, strict=True))
+        return x, y, z
+
     def box(self, geometry: Geometry) -> Box:
         """Return the voxels of the box, clipped to the grid."""
         corners = geometry.lps_to_index([self.low_lps, self.high_lps])

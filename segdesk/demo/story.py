@@ -131,7 +131,9 @@ class Demo:
             self.outcome.strokes[reader.name] = correct(reader, self._session.editor)
             self._session.save_labels().run()
             if number == 0:
-                self._photograph("3-corrected", "read", f"The draft after the brush strokes of {reader.name}.")
+                self._photograph(
+                    "3-corrected", "read", f"The draft after the brush strokes of {reader.name}.", close=True
+                )
             self._session.panel.submit_read(reader.confidence, "Simulated reader of the demo.").run()
 
     def _draft(self, side: sources.Side, *, is_first: bool) -> None:
@@ -142,7 +144,7 @@ class Demo:
         if is_first:
             self.outcome.drafts[side.name] = candidate.manifest
         if is_first and side.name == "left":
-            self._photograph("2-draft", "read", "The model's proposal in the left box, not yet accepted.")
+            self._photograph("2-draft", "read", "The model's proposal in the left box, not yet accepted.", close=True)
         self._session.drafts.accept()
 
     def _agree(self) -> None:
@@ -150,7 +152,7 @@ class Demo:
             self._tell(f"Merging the {len(self._settings.readers)} blind reads: {method}")
             self.outcome.merges[method] = self._session.panel.merge(method).run()
         self.outcome.record = self._session.panel.record_consensus().run()
-        self._photograph("4-agree", "agree", "Blind reads, consensus and the list of disputes.")
+        self._photograph("4-agree", "agree", "Blind reads, consensus and the list of disputes.", close=True)
 
     def _score(self) -> None:
         self._tell("Scoring model and readers against the consensus")
@@ -192,7 +194,7 @@ class Demo:
     def _use(self, reader: Reader) -> None:
         self._session.use_rater(reader.name, RaterKind.SIMULATED).run()
 
-    def _photograph(self, name: str, workspace: str, caption: str) -> None:
-        photo = self._camera.take(Shot(name, workspace, caption))
+    def _photograph(self, name: str, workspace: str, caption: str, *, close: bool = False) -> None:
+        photo = self._camera.take(Shot(name, workspace, caption, sources.SIDES[0].middle_lps if close else None))
         if photo is not None:
             self.outcome.photos[name] = photo
