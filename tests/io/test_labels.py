@@ -127,6 +127,7 @@ def test_a_time_series_and_a_colour_image_are_no_masks(tmp_path: Path) -> None:
 def test_png_masks_keep_indices_grey_and_16_bit(tmp_path: Path) -> None:
     values = np.array([[0, 1], [2, 0]], np.uint8)
     indexed = Image.frombytes("P", (2, 2), values.tobytes())
+    indexed.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
     indexed.save(tmp_path / "p.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "p.png").array[0], values)
     Image.fromarray(np.repeat(values[..., None], 3, -1)).save(tmp_path / "g.png")
