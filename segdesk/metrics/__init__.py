@@ -1,6 +1,33 @@
 """Overlap, surface and volume measures of masks."""
 
+from segdesk.metrics.cohort import CohortScores, LabelSummary, Statistics, worst_first
+from segdesk.metrics.detection import Detection, detect
+from segdesk.metrics.overlap import Confusion, LabelCounts, confusion, dice, mask_counts
 from segdesk.metrics.scoring import evaluate, evaluate_cases
-from segdesk.metrics.table import CaseScores, CohortScores, LabelScores, Status
+from segdesk.metrics.surface import SurfaceDistances, surface_distances
+from segdesk.metrics.table import CaseScores, LabelScores, MeanScores, Status, csv_text
+from segdesk.metrics.volumetry import volumes_mm3
 
-__all__ = ["CaseScores", "CohortScores", "LabelScores", "Status", "evaluate", "evaluate_cases"]
+__all__ = [
+    "CaseScores",
+    "CohortScores",
+    "Confusion",
+    "Detection",
+    "LabelCounts",
+    "LabelScores",
+    "LabelSummary",
+    "MeanScores",
+    "Statistics",
+    "Status",
+    "SurfaceDistances",
+    "confusion",
+    "csv_text",
+    "detect",
+    "dice",
+    "evaluate",
+    "evaluate_cases",
+    "mask_counts",
+    "surface_distances",
+    "volumes_mm3",
+    "worst_first",
+]

@@ -1,12 +1,14 @@
-"""Overlap of two label maps, from one table of counts.
+"""Which voxels two label maps share, and the ratios made of those counts.
 
-Every overlap measure is a function of how many voxels carry each pair of
-(reference, candidate) values, so the volumes are read once, slab by slab.
+Definitions: Dice, Ecology 26(3):297-302, 1945; Jaccard, Bull Soc Vaud Sci Nat 37:547-579,
+1901. An undefined ratio (0/0) is NaN; it is never counted as 0 or 1.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,18 +18,35 @@ from segdesk.core.counting import value_counts
 from segdesk.core.labels import LabelArray
 from segdesk.errors import ShapeMismatch
 
-_CHUNK = 1 << 20
-"""Voxels counted at once; bounds the int64 temporaries of `bincount` to 8 MiB each."""
+_CHUNK = 1 << 18
+"""Voxels compared at once; keeps every temporary in the processor's cache."""
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """Voxels of one label: true and false positives and negatives, as Python integers."""
+class LabelCounts:
+    """Voxels of one label: in both masks, in one of them, in none.
+
+    Parameters
+    ----------
+    true_positive, false_positive, false_negative, true_negative : int
+        Seen from the candidate; Python integers, so nothing overflows.
+    """
 
     true_positive: int
     false_positive: int
     false_negative: int
     true_negative: int
+
+    def __add__(self, other: LabelCounts) -> LabelCounts:
+        """Pool the voxels of two cases."""
+        return LabelCounts(
+            self.true_positive + other.true_positive,
+            self.false_positive + other.false_positive,
+            self.false_negative + other.false_negative,
+            self.true_negative + other.true_negative,
+        )
 
     @property
     def reference(self) -> int:
@@ -41,46 +60,86 @@ class Counts:
 
     @property
     def dice(self) -> float:
-        """2|A∩B| / (|A|+|B|); NaN when both are empty (Dice, Ecology 26:297, 1945)."""
+        """2|A∩B| / (|A|+|B|); NaN when both are empty."""
         return _ratio(2 * self.true_positive, self.reference + self.candidate)
 
     @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall: the same number as Dice."""
+        return self.dice
+
+    @property
     def iou(self) -> float:
-        """|A∩B| / |A∪B|; NaN when both are empty (Jaccard 1912)."""
+        """|A∩B| / |A∪B|; NaN when both are empty."""
         return _ratio(self.true_positive, self.true_positive + self.false_positive + self.false_negative)
 
     @property
     def precision(self) -> float:
-        """TP / (TP + FP); NaN for an empty candidate."""
+        """Part of the candidate that is in the reference; NaN for an empty candidate."""
         return _ratio(self.true_positive, self.candidate)
 
     @property
     def recall(self) -> float:
-        """TP / (TP + FN), also called sensitivity; NaN for an empty reference."""
+        """Part of the reference that is in the candidate (sensitivity); NaN for an empty reference."""
         return _ratio(self.true_positive, self.reference)
 
     @property
     def specificity(self) -> float:
-        """TN / (TN + FP); NaN when the reference fills the grid."""
+        """Part of the reference's outside that the candidate leaves out; NaN where there is no outside."""
         return _ratio(self.true_negative, self.true_negative + self.false_positive)
 
+    @property
+    def accuracy(self) -> float:
+        """(TP + TN) / all voxels; NaN for an array without voxels."""
+        right = self.true_positive + self.true_negative
+        return _ratio(right, right + self.false_positive + self.false_negative)
 
-def _ratio(numerator: int, denominator: int) -> float:
-    return numerator / denominator if denominator else math.nan
 
-
-def count_overlap(reference: LabelArray, candidate: LabelArray) -> dict[int, Counts]:
-    """Count the overlap of every value but background in either array.
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each pair (reference value, candidate value) occurs.
 
     Parameters
     ----------
-    reference, candidate : ndarray of uint8 or uint16, same shape
-        Label values; several billion voxels are fine (64-bit counts).
+    pairs : mapping of (int, int) to int
+        Occupied pairs only.
+    """
 
-    Returns
-    -------
-    dict of int to Counts
-        In ascending order of value; empty when both arrays are background.
+    pairs: Mapping[tuple[int, int], int]
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Non-zero values on either side, ascending."""
+        return tuple(sorted({value for pair in self.pairs for value in pair} - {0}))
+
+    @property
+    def n_voxels(self) -> int:
+        """Voxels compared."""
+        return sum(self.pairs.values())
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Part of the voxels with equal values; NaN without voxels."""
+        return _ratio(sum(n for (a, b), n in self.pairs.items() if a == b), self.n_voxels)
+
+    def of(self, value: int) -> LabelCounts:
+        """Return the counts of one label against everything else."""
+        both = self.pairs.get((value, value), 0)
+        reference = sum(n for (a, _), n in self.pairs.items() if a == value)
+        candidate = sum(n for (_, b), n in self.pairs.items() if b == value)
+        return LabelCounts(both, candidate - both, reference - both, self.n_voxels - reference - candidate + both)
+
+
+def confusion(reference: LabelArray, candidate: LabelArray) -> Confusion:
+    """Count the pairs of values of two label arrays.
+
+    Equal voxels are counted on one array, eight bytes at a time; only voxels that
+    differ are paired, chunk by chunk, so there is no temporary of the volume's size.
+
+    Parameters
+    ----------
+    reference, candidate : ndarray of uint8 or uint16, one shape
+        C-contiguous ones are read in place.
 
     Raises
     ------
@@ -88,41 +147,52 @@ def count_overlap(reference: LabelArray, candidate: LabelArray) -> dict[int, Cou
         If the shapes differ.
     """
     if reference.shape != candidate.shape:
-        raise ShapeMismatch(f"Masks of shapes {reference.shape} and {candidate.shape} cannot be compared.")
-    values = np.union1d(np.flatnonzero(value_counts(reference)), np.flatnonzero(value_counts(candidate)))
-    table = _pair_table(reference.reshape(-1), candidate.reshape(-1), values)
-    total = int(table.sum())
-    rows, columns = table.sum(axis=1), table.sum(axis=0)
-    counts = {}
-    for place, value in enumerate(values):
-        if value == 0:
-            continue
-        both, in_reference, in_candidate = int(table[place, place]), int(rows[place]), int(columns[place])
-        missed, extra = in_reference - both, in_candidate - both
-        counts[int(value)] = Counts(both, extra, missed, total - both - missed - extra)
-    return counts
+        raise ShapeMismatch(f"A candidate of shape {candidate.shape} cannot be compared with {reference.shape}.")
+    pairs: Counter[tuple[int, int]] = Counter()
+    for value, count in enumerate(value_counts(reference).tolist()):
+        if count:
+            pairs[value, value] = count
+    first, second = reference.reshape(-1), candidate.reshape(-1)
+    for start in range(0, first.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        for (a, b), count in _differing(first[part], second[part]).items():
+            pairs[a, b] += count
+            pairs[a, a] -= count
+    return Confusion({pair: count for pair, count in pairs.items() if count})
 
 
-def count_masks(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> Counts:
-    """Count the overlap of two binary masks of one shape."""
-    both = int(np.count_nonzero(reference & candidate))
-    missed = int(np.count_nonzero(reference)) - both
-    extra = int(np.count_nonzero(candidate)) - both
-    return Counts(both, extra, missed, reference.size - both - missed - extra)
+def _differing(first: LabelArray, second: LabelArray) -> dict[tuple[int, int], int]:
+    places = np.flatnonzero(first != second)
+    codes = (first[places].astype(np.uint32) << np.uint32(16)) | second[places]
+    found, counts = np.unique(codes, return_counts=True)
+    return {(code >> 16, code & 0xFFFF): n for code, n in zip(found.tolist(), counts.tolist(), strict=True)}
 
 
-def pixel_accuracy(reference: LabelArray, candidate: LabelArray) -> float:
-    """Return the fraction of voxels with the same value, background included; NaN for an empty grid."""
-    return _ratio(int(np.count_nonzero(reference == candidate)), reference.size)
+def mask_counts(reference: Mask, candidate: Mask) -> LabelCounts:
+    """Count two binary masks against each other; ShapeMismatch if the shapes differ."""
+    return confusion(reference.view(np.uint8), candidate.view(np.uint8)).of(1)
 
 
-def _pair_table(reference: LabelArray, candidate: LabelArray, values: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Count (reference, candidate) pairs of dense value indices, shape (n, n)."""
-    count = max(1, len(values))
-    place = np.zeros(65536, np.intp)
-    place[values] = np.arange(len(values))
-    table = np.zeros(count * count, np.int64)
-    for start in range(0, reference.size, _CHUNK):
-        pairs = place[reference[start : start + _CHUNK]] * count + place[candidate[start : start + _CHUNK]]
-        table += np.bincount(pairs, minlength=count * count)
-    return table.reshape(count, count)
+def dice(reference: Mask, candidate: Mask) -> float:
+    """Compute the Dice similarity coefficient 2|A∩B| / (|A|+|B|).
+
+    Parameters
+    ----------
+    reference, candidate : ndarray of bool, one shape
+        Binary masks on one grid; nothing is resampled.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN when both masks are empty (undefined, left out of means).
+
+    Raises
+    ------
+    ShapeMismatch
+        If the shapes differ.
+    """
+    return mask_counts(reference, candidate).dice
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan

@@ -1,222 +1,248 @@
-"""Scores as values: per label, per case, over all cases."""
+"""Scores of labels, cases and cohorts, as values and as CONTRACT's JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import fmean
 
 import numpy as np
 
 from segdesk.errors import Warn
+from segdesk.metrics.overlap import LabelCounts
+from segdesk.metrics.surface import DEFINITION
 
 Json = dict[str, object]
 
-METRICS = (
-    "dice",
-    "iou",
-    "precision",
-    "recall",
-    "hd95_mm",
-    "assd_mm",
-    "nsd",
-    "volume_reference_mm3",
-    "volume_candidate_mm3",
-    "volume_error_mm3",
-)
-"""Measures of a label in the order tables show them."""
-
-_WORST: dict[str, Callable[[list[float]], float]] = {
-    "hd95_mm": max,
-    "assd_mm": max,
-    "volume_error_mm3": lambda values: max(values, key=abs),
-}
-"""How the worst case is picked; the smallest for every other measure."""
-
 
 class Status(StrEnum):
-    """What kind of comparison a label was."""
+    """What the two masks of a label are to each other."""
 
     OK = "ok"
     BOTH_EMPTY = "both_empty"
     MISSED = "missed"
     FALSE_POSITIVE = "false_positive"
 
+    @classmethod
+    def of(cls, counts: LabelCounts) -> Status:
+        """Tell from the counts which masks are empty."""
+        if counts.reference:
+            return cls.OK if counts.candidate else cls.MISSED
+        return cls.FALSE_POSITIVE if counts.candidate else cls.BOTH_EMPTY
+
+
+REASONS = {
+    Status.OK: "",
+    Status.BOTH_EMPTY: "both empty: agree",
+    Status.MISSED: "missed: the candidate is empty",
+    Status.FALSE_POSITIVE: "false positive: the reference is empty",
+}
+"""Why values of a label are undefined, for tables."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """All measures of one label; NaN where undefined.
+    """One label of one case; undefined values are NaN.
 
     Parameters
     ----------
     value, name : int, str
-        The label.
-    status : Status
-        Both empty is undefined and outside means; missed and false positive have Dice 0.
-    dice, iou, precision, recall, nsd : float
-        In [0, 1].
+        Label value and name.
+    counts : LabelCounts
+        Voxels; overlap ratios are made from them.
     hd95_mm, assd_mm : float
-        Undefined when either mask is empty, never 0.
+        Surface distances; NaN where a mask is empty or the slices are irregular.
+    nsd : float
+        Part of both surfaces within the tolerance; 0 when one mask is empty, NaN when both are.
     volume_reference_mm3, volume_candidate_mm3 : float
         Volumes.
+    reason : str
+        Why something is undefined; "" when nothing is.
     """
 
     value: int
     name: str
-    status: Status
-    dice: float
-    iou: float
-    precision: float
-    recall: float
+    counts: LabelCounts
     hd95_mm: float
     assd_mm: float
     nsd: float
     volume_reference_mm3: float
     volume_candidate_mm3: float
+    reason: str = ""
+
+    @property
+    def status(self) -> Status:
+        """Which of the two masks are empty."""
+        return Status.of(self.counts)
+
+    @property
+    def dice(self) -> float:
+        """Dice; NaN when both are empty."""
+        return self.counts.dice
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union; NaN when both are empty."""
+        return self.counts.iou
+
+    @property
+    def precision(self) -> float:
+        """Part of the candidate that is right; NaN for an empty candidate."""
+        return self.counts.precision
+
+    @property
+    def recall(self) -> float:
+        """Part of the reference that is found; NaN for an empty reference."""
+        return self.counts.recall
+
+    @property
+    def specificity(self) -> float:
+        """Part of the background that is left alone."""
+        return self.counts.specificity
 
     @property
     def volume_error_mm3(self) -> float:
         """Candidate - reference."""
         return self.volume_candidate_mm3 - self.volume_reference_mm3
 
+    @property
+    def volume_error_percent(self) -> float:
+        """Volume error in percent of the reference; NaN for an empty reference."""
+        if not self.volume_reference_mm3:
+            return math.nan
+        return 100.0 * self.volume_error_mm3 / self.volume_reference_mm3
+
     def to_json(self) -> Json:
         """Return the fields of CONTRACT; undefined is None."""
-        numbers = {metric: null_if_nan(getattr(self, metric)) for metric in METRICS}
-        return {"name": self.name, "status": self.status.value, **numbers}
+        numbers = {name: null_if_nan(getattr(self, name)) for name in MEASURES}
+        return {"name": self.name, "status": self.status.value, **numbers, "reason": self.reason}
+
+
+MEASURES = (
+    "dice", "iou", "precision", "recall", "specificity", "hd95_mm", "assd_mm", "nsd", "volume_reference_mm3",
+    "volume_candidate_mm3", "volume_error_mm3", "volume_error_percent",
+)  # fmt: skip
+"""Every number of a label, in the order of tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeanScores:
+    """Mean over the labels of a case that are defined, with what it rests on."""
+
+    dice: float
+    iou: float
+    n: int
+    n_undefined: int
+    dice_if_empty_is_1: float
+
+    @classmethod
+    def over(cls, labels: Sequence[LabelScores]) -> MeanScores:
+        """Average labels; those empty on both sides are counted as undefined, not as 1 or 0."""
+        defined = [label for label in labels if label.status is not Status.BOTH_EMPTY]
+        empty = len(labels) - len(defined)
+        dice = [label.dice for label in defined]
+        return cls(
+            _mean(dice), _mean([label.iou for label in defined]), len(defined), empty, _mean([*dice, *[1.0] * empty])
+        )
+
+    def to_json(self) -> Json:
+        """Return the fields of CONTRACT; undefined is None."""
+        return {
+            "dice": null_if_nan(self.dice),
+            "iou": null_if_nan(self.iou),
+            "n": self.n,
+            "n_undefined": self.n_undefined,
+            "dice_if_empty_is_1": null_if_nan(self.dice_if_empty_is_1),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class CaseScores:
-    """Scores of one candidate against one reference.
+    """All labels of one case.
 
     Parameters
     ----------
     labels : tuple of LabelScores
         In ascending order of value.
     pixel_accuracy : float
-        Voxels with equal values over all voxels.
+        Part of all voxels with equal labels.
     tolerance_mm : float
         Of the NSD.
     warnings : tuple of Warn
         What must be shown beside the numbers.
+    case : str
+        Name of the case, "" for a single one.
     """
 
     labels: tuple[LabelScores, ...]
     pixel_accuracy: float
     tolerance_mm: float
     warnings: tuple[Warn, ...] = ()
+    case: str = ""
 
     @property
     def mean_dice(self) -> float:
         """Mean Dice over the labels where it is defined; NaN when there is none."""
-        return _mean(label.dice for label in self.labels)
+        return self.mean.dice
 
     @property
     def mean_iou(self) -> float:
         """Mean IoU over the labels where it is defined; NaN when there is none."""
-        return _mean(label.iou for label in self.labels)
+        return self.mean.iou
 
     @property
     def n_undefined(self) -> int:
-        """Labels whose Dice is undefined."""
-        return sum(math.isnan(label.dice) for label in self.labels)
+        """Labels that are empty on both sides."""
+        return self.mean.n_undefined
+
+    @property
+    def mean(self) -> MeanScores:
+        """Mean over the labels that are defined."""
+        return MeanScores.over(self.labels)
 
     def to_json(self) -> Json:
-        """Return the object of CONTRACT `evaluate`; undefined is None."""
+        """Return CONTRACT's object for `evaluate`; a named case begins with its name."""
+        name: Json = {"case": self.case} if self.case else {}
         return {
+            **name,
             "labels": {str(label.value): label.to_json() for label in self.labels},
-            "mean": {
-                "dice": null_if_nan(self.mean_dice),
-                "iou": null_if_nan(self.mean_iou),
-                "n": len(self.labels) - self.n_undefined,
-                "n_undefined": self.n_undefined,
-            },
+            "mean": self.mean.to_json(),
             "pixel_accuracy": null_if_nan(self.pixel_accuracy),
             "tolerance_mm": self.tolerance_mm,
-            "warnings": [warn.to_json() for warn in self.warnings],
+            "definition": DEFINITION,
+            "warnings": [warning.to_json() for warning in self.warnings],
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One measure of one label over cases; NaN when no case defines it."""
+def csv_text(cases: Iterable[CaseScores]) -> str:
+    """Return a CSV row per case and label; undefined is an empty cell with its reason in the last column.
 
-    mean: float
-    median: float
-    iqr: float
-    worst: float
-    n: int
-    n_undefined: int
-
-    @classmethod
-    def of(cls, metric: str, values: Sequence[float]) -> Summary:
-        """Summarise a measure; NaN values are counted as undefined and left out."""
-        known = [value for value in values if not math.isnan(value)]
-        missing = len(values) - len(known)
-        if not known:
-            return cls(math.nan, math.nan, math.nan, math.nan, 0, missing)
-        q1, median, q3 = (float(q) for q in np.percentile(known, (25, 50, 75)))
-        worst = _WORST.get(metric, min)(known)
-        return cls(fmean(known), median, q3 - q1, worst, len(known), missing)
-
-    def to_json(self) -> Json:
-        """Return the fields by name; undefined is None."""
-        numbers = {key: null_if_nan(getattr(self, key)) for key in ("mean", "median", "iqr", "worst")}
-        return {**numbers, "n": self.n, "n_undefined": self.n_undefined}
+    Text that a spreadsheet would run as a formula is prefixed with an apostrophe.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case", "label", "name", "status", *MEASURES, "reason"))
+    for case in cases:
+        for label in case.labels:
+            numbers = [getattr(label, name) for name in MEASURES]
+            cells = ["" if math.isnan(number) else repr(number) for number in numbers]
+            name, reason = safe_cell(label.name), safe_cell(label.reason)
+            writer.writerow((safe_cell(case.case), label.value, name, label.status.value, *cells, reason))
+    return text.getvalue()
 
 
-@dataclass(frozen=True, slots=True)
-class CohortScores:
-    """Scores of several cases, by case name."""
+def safe_cell(text: str) -> str:
+    """Return text for a CSV cell; what a spreadsheet would run as a formula is prefixed with an apostrophe."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
-    cases: tuple[tuple[str, CaseScores], ...]
 
-    def summary(self) -> dict[int, dict[str, Summary]]:
-        """Return a `Summary` per label value and measure; the worst volume error is the largest either way."""
-        by_value: dict[int, list[LabelScores]] = {}
-        for _, scores in self.cases:
-            for label in scores.labels:
-                by_value.setdefault(label.value, []).append(label)
-        return {value: _summaries(labels) for value, labels in sorted(by_value.items())}
-
-    def to_json(self) -> Json:
-        """Return the object of CONTRACT `evaluate` for folders."""
-        summary = {
-            str(value): {metric: row.to_json() for metric, row in rows.items()}
-            for value, rows in self.summary().items()
-        }
-        return {"cases": [{"case": name, **scores.to_json()} for name, scores in self.cases], "summary": summary}
-
-    def to_csv(self) -> str:
-        """Return one row per case and label; cells a spreadsheet would run are made text."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["case", "label", "name", "status", *METRICS])
-        for name, scores in self.cases:
-            for label in scores.labels:
-                numbers = ["" if math.isnan(x := getattr(label, metric)) else repr(float(x)) for metric in METRICS]
-                writer.writerow([safe_cell(name), label.value, safe_cell(label.name), label.status.value, *numbers])
-        return out.getvalue()
+def _mean(numbers: Sequence[float]) -> float:
+    return float(np.mean(numbers)) if numbers else math.nan
 
 
 def null_if_nan(number: float) -> float | None:
     """Return None for NaN: JSON has no undefined number."""
-    return None if math.isnan(number) else number
-
-
-def safe_cell(text: str) -> str:
-    """Return text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _summaries(labels: Sequence[LabelScores]) -> dict[str, Summary]:
-    return {metric: Summary.of(metric, [getattr(label, metric) for label in labels]) for metric in METRICS}
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return fmean(known) if known else math.nan
+    return None if math.isnan(number) else float(number)
