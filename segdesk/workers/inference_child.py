@@ -43,12 +43,12 @@ class InferenceChild:
     """
 
     def __init__(self, log_folder: Path, command: Sequence[str] = SERVE_COMMAND) -> None:
-        self.log_path = _new_log(log_folder)
         self.is_ready = False
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._last_heard = time.monotonic()
-        with self.log_path.open("wb") as log:
-            try:
+        try:
+            self.log_path = _new_log(log_folder)
+            with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(
                     list(command),
                     stdin=subprocess.PIPE,
@@ -57,8 +57,8 @@ class InferenceChild:
                     text=True,
                     encoding="utf-8",
                 )
-            except OSError as exc:
-                raise WorkerError(f"The inference process could not be started ({exc.strerror}).") from exc
+        except OSError as exc:
+            raise WorkerError(f"The inference process could not be started ({exc.strerror}).") from exc
         self._reader = threading.Thread(target=self._read, name="inference-reader", daemon=True)
         self._reader.start()
 

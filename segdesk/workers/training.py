@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,9 +77,10 @@ class TrainingWorker:
             write_json(job.folder / RUN_NAME, {"pid": identity.pid, "started": identity.started})
         except OSError as exc:
             raise WorkerError(f"The training could not be started ({exc.strerror}).", path=job.folder) from exc
-        if hasattr(os, "setpriority") and process.poll() is None:
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
-        return TrainingRun(job.folder, identity, process)
+        _lower_priority(process.pid)
+        # Waited for in a thread that dies with us: no zombie stays, and nobody has to hold on to the process.
+        threading.Thread(target=process.wait, name="training-wait", daemon=True).start()
+        return TrainingRun(job.folder, identity)
 
 
 class TrainingRun:
@@ -90,8 +92,6 @@ class TrainingRun:
         The job's folder.
     identity : ProcessIdentity
         The child.
-    process : subprocess.Popen, optional
-        The child when it is our own: its end must be waited for.
     clock : callable
         Seconds that only go forward.
     """
@@ -100,12 +100,10 @@ class TrainingRun:
         self,
         folder: Path,
         identity: ProcessIdentity,
-        process: subprocess.Popen[bytes] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._identity = identity
-        self._process = process
         self._clock = clock
         self._reader = EventsReader(events_file(folder))
         self._unread: list[TrainingEvent] = []
@@ -145,8 +143,6 @@ class TrainingRun:
     @property
     def is_alive(self) -> bool:
         """Whether the child still runs."""
-        if self._process is not None:
-            return self._process.poll() is None
         return self._identity.is_alive
 
     @property
@@ -187,12 +183,13 @@ class TrainingRun:
         """End the child and its own children at once; nothing is lost but the work since its last checkpoint."""
         if not self.is_alive:
             return
-        if os.name == "posix":
-            os.killpg(self._identity.pid, signal.SIGKILL)
-        elif self._process is not None:
-            self._process.kill()
-        if self._process is not None:
-            self._process.wait()
+        try:
+            if os.name == "posix":
+                os.killpg(self._identity.pid, signal.SIGKILL)
+            else:
+                os.kill(self._identity.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
 
     def _read(self) -> None:
         news = self._reader.read()
@@ -240,6 +237,14 @@ class _Heart:
             return False
         self._is_reported = True
         return True
+
+
+def _lower_priority(pid: int) -> None:
+    """Let the window and its drafts come first, where the system allows it."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+    except (AttributeError, OSError):
+        return
 
 
 def _put_aside(events: Path) -> None:

@@ -163,6 +163,12 @@ def test_a_program_that_does_not_exist_is_a_worker_error(model: ModelFolder, ima
         InferenceWorker(tmp_path / "logs", (str(tmp_path / "nothing"),))({"x": image}, model.path, OPTIONS, silent)
 
 
+def test_a_log_folder_that_cannot_be_made_is_a_worker_error(model: ModelFolder, image: Volume, tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(WorkerError, match="could not be started"):
+        InferenceWorker(tmp_path / "logs")({"x": image}, model.path, OPTIONS, silent)
+
+
 @pytest.mark.parametrize("mode", ["stop", "mute"])
 def test_a_hung_child_is_ended_and_the_next_call_works(
     mode: str, make_worker: MakeWorker, model: ModelFolder, image: Volume, monkeypatch: pytest.MonkeyPatch

@@ -34,6 +34,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for run in runs:
         run.kill()
+        wait_for_end(run)
 
 
 def kinds_until(run: TrainingRun, last: str) -> list[str]:
@@ -83,7 +84,7 @@ def test_a_child_that_does_not_stop_is_ended_by_force(start: Start, monkeypatch:
     kinds_until(run, "progress")
     run.stop()
     run.poll()
-    assert not run.is_alive
+    wait_for_end(run)
 
 
 def test_a_hung_child_is_reported_then_ended(start: Start) -> None:
