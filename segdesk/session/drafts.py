@@ -11,7 +11,7 @@ import numpy as np
 
 from segdesk.core.box import Box
 from segdesk.core.events import Change, Property
-from segdesk.core.labels import LabelArray, LabelMap
+from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable
 from segdesk.core.prediction import PredictOptions, Predictor
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.provenance import Origin, OriginKind, Scalar
@@ -163,8 +163,11 @@ class Drafts:
         return candidate
 
     def _take_names(self, case: OpenCase, candidate: Candidate) -> None:
-        merged = case.labels.table.merged(candidate.labels.table)
-        if merged != case.labels.table:
+        """Give labels the model's names, unless the reader has named them."""
+        own = case.labels.table
+        named = LabelTable(label for label in own if label != Label.default(label.value))
+        merged = named.merged(candidate.labels.table).merged(own)
+        if merged != own:
             case.labels.table = merged
             self._state.emit(Change.TABLE, self)
 

@@ -3,6 +3,7 @@ import pytest
 
 from segdesk.core.box import Box
 from segdesk.core.events import Change
+from segdesk.core.labels import Label, LabelTable
 from segdesk.core.provenance import OriginKind
 from segdesk.errors import BadModelFolder, UsageError, WorkerError
 from segdesk.session import Session, SessionSettings
@@ -54,14 +55,21 @@ def test_accepting_is_one_undoable_edit(opened, model):
     assert not opened.case.labels.array.any()
 
 
-def test_accepting_takes_the_names_of_the_labels(opened, model):
-    opened.editor.active_value.value = 7
+def test_accepting_names_labels_that_had_no_name_yet(opened, model):
     opened.drafts.predict(model).run()
     changes = []
     opened.changed.connect(lambda change, source: changes.append(change))
     opened.drafts.accept()
-    assert opened.case.labels.table.name_of(1) == "Label 1"
+    assert opened.case.labels.table.name_of(1) == "thing"
+    assert any(Change.TABLE in change for change in changes)
     assert any(Change.CANDIDATE in change for change in changes)
+
+
+def test_accepting_keeps_names_the_reader_gave(opened, model):
+    opened.case.labels.table = LabelTable([Label(1, "hippocampus", (9, 9, 9))])
+    opened.drafts.predict(model).run()
+    opened.drafts.accept()
+    assert opened.case.labels.table.name_of(1) == "hippocampus"
 
 
 def test_accepting_one_label_leaves_the_others(opened, model):

@@ -100,6 +100,15 @@ def test_a_case_whose_image_is_gone_is_left_out(taught, tmp_path):
     assert dataset.left_out[0].startswith("second: ")
 
 
+def test_a_case_with_other_channels_than_the_first_is_left_out(taught, tmp_path):
+    paths = {name: write_scan(tmp_path / f"{name}.nii.gz", 4) for name in ("t1", "t2")}
+    case = taught.project.add_case("two channels", paths)
+    taught.open_case(case.id).run()
+    import_reference(taught, paths["t1"], tmp_path)
+    dataset = taught.teaching.export_dataset(tmp_path / "set").run()
+    assert dataset.left_out == ("two channels: it has other channels than the first case.",)
+
+
 def test_nothing_to_train_on_is_told(opened, tmp_path):
     with pytest.raises(UsageError) as caught:
         opened.teaching.export_dataset(tmp_path / "set").run()
