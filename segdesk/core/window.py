@@ -23,6 +23,12 @@ CT_PRESETS: tuple[Window, ...] = (
 AUTO_PERCENTILES = (0.1, 99.9)
 """Percentiles of the automatic window: as ITK-SNAP's, not thrown off by a hot pixel."""
 
+_LEAST_SPREAD = 0.2
+"""An image squeezed into less than a fifth of the grey scale is black, white or fog."""
+
+_AIR_HU, _METAL_HU = -800.0, 32767.0
+"""Air is -1000 HU and whatever is brighter than metal in 16 bits is no CT."""
+
 _SAMPLES = 200_000
 """Voxels looked at by the automatic window; the percentiles of 200,000 samples are good to 0.01 %."""
 
@@ -43,12 +49,7 @@ def auto_window(volume: Volume) -> Window:
     """
     if volume.is_rgb:
         return Window(127.5, 255.0, "Auto")
-    flat = volume.array.reshape(-1)
-    values = flat[:: max(1, flat.size // _SAMPLES)]
-    if volume.padding_range is not None:
-        low, high = volume.padding_range
-        values = values[(values < low) | (values > high)]
-    values = values[np.isfinite(values)]
+    values = _sample(volume)
     if values.size == 0:
         return Window(0.0, 1.0, "Auto")
     dark, bright = (float(x) for x in np.percentile(values, AUTO_PERCENTILES))
@@ -58,22 +59,55 @@ def auto_window(volume: Volume) -> Window:
     return Window((dark + bright) / 2, width, "Auto")
 
 
+def _shows(window: Window, present: Window) -> bool:
+    """Whether the values that are there spread over enough of a window to be told apart."""
+    overlap = min(window.high, present.high) - max(window.low, present.low)
+    return overlap >= _LEAST_SPREAD * window.width
+
+
+def _sample(volume: Volume) -> NDArray[Any]:
+    flat = volume.array.reshape(-1)
+    values = flat[:: max(1, flat.size // _SAMPLES)]
+    if volume.padding_range is not None:
+        low, high = volume.padding_range
+        values = values[(values < low) | (values > high)]
+    finite: NDArray[Any] = values[np.isfinite(values)]
+    return finite
+
+
+def _looks_like_ct(volume: Volume) -> bool:
+    if volume.modality or volume.is_rgb or volume.array.dtype.kind == "u":
+        return False
+    values = _sample(volume)
+    return values.size > 0 and -2048 <= float(values.min()) <= _AIR_HU and float(values.max()) <= _METAL_HU
+
+
 def presets_for(volume: Volume) -> tuple[Window, ...]:
-    """Return the windows on offer: the file's own first, then the automatic one, then CT's."""
+    """Return the windows on offer: the file's own first, then the automatic one, then CT's.
+
+    CT's are also on offer for images of unknown modality whose darkest voxels are those
+    of air in HU: NIfTI does not say that it holds CT.
+    """
     named = tuple(
         window if window.name else Window(window.centre, window.width, f"From the file {number}")
         for number, window in enumerate(volume.windows, 1)
         if window.width > 0
     )
     automatic = (auto_window(volume),)
-    return named + automatic + (CT_PRESETS if volume.unit is IntensityUnit.HU else ())
+    return named + automatic + (CT_PRESETS if volume.unit is IntensityUnit.HU or _looks_like_ct(volume) else ())
 
 
 def start_window(volume: Volume) -> Window:
-    """Return the window an image is first shown with: soft tissue or the file's own for CT, else from the voxels."""
-    if volume.windows and volume.windows[0].width > 0:
-        return presets_for(volume)[0]
-    return CT_PRESETS[0] if volume.unit is IntensityUnit.HU else auto_window(volume)
+    """Return the window an image is first shown with.
+
+    The file's own if anything can be seen with it (crops and derived images often carry
+    the window of another image), else soft tissue for CT, else the automatic one.
+    """
+    automatic = auto_window(volume)
+    for window in presets_for(volume)[:1]:
+        if window != automatic and _shows(window, automatic):
+            return window
+    return CT_PRESETS[0] if volume.unit is IntensityUnit.HU else automatic
 
 
 def to_grey8(values: NDArray[Any], window: Window, *, inverted: bool = False) -> NDArray[np.uint8]:

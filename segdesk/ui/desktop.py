@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from segdesk.core.box import Index3
 from segdesk.core.events import Change
 from segdesk.errors import SegdeskError
 from segdesk.session import Session
@@ -162,12 +163,18 @@ class Desktop(QObject):
     def _make_score(self) -> QWidget:
         from segdesk.ui.workspaces.score import ScoreWorkspace
 
-        return ScoreWorkspace(self.session, self._jobs)
+        score = ScoreWorkspace(self.session, self._jobs)
+        score.place_asked.connect(self._look_at)
+        return score
 
     def _make_teach(self) -> QWidget:
         from segdesk.ui.workspaces.teach import TeachWorkspace
 
         return TeachWorkspace(self.session, self._jobs)
+
+    def _look_at(self, index_kji: Index3) -> None:
+        self.go_to(Place.READ)
+        self.read.look_at(index_kji)
 
     def _on_told(self, problems: list[str]) -> None:
         if problems:

@@ -62,7 +62,8 @@ def test_colour_images_are_shown_as_they_are() -> None:
 
 
 def test_the_files_own_window_comes_first() -> None:
-    volume = _volume(np.zeros((1, 4, 5)), windows=(Window(30, 60), Window(0, 0), Window(1, 2, "Bone")))
+    values = np.linspace(0, 90, 20).reshape(1, 4, 5)
+    volume = _volume(values, windows=(Window(30, 60), Window(0, 0), Window(1, 2, "Bone")))
     names = [window.name for window in presets_for(volume)]
     assert names == ["From the file 1", "Bone", "Auto"]
     assert start_window(volume) == Window(30, 60, "From the file 1")
@@ -76,3 +77,19 @@ def test_ct_offers_its_presets_and_starts_with_soft_tissue() -> None:
 
 def test_anything_else_starts_with_the_automatic_window() -> None:
     assert start_window(_volume(np.ones((1, 4, 5)))).name == "Auto"
+
+
+def test_a_nifti_that_reaches_the_hu_of_air_offers_the_ct_presets_but_does_not_start_with_them() -> None:
+    array = np.full((2, 30, 30), 40, np.int16)
+    array[0] = -1000
+    assert presets_for(_volume(array))[1:] == CT_PRESETS
+    assert start_window(_volume(array)).name == "Auto"
+    assert len(presets_for(_volume(array, modality="MR"))) == 1
+    assert len(presets_for(_volume(np.zeros((0, 3, 4), np.int16)))) == 1
+
+
+def test_a_window_of_another_image_in_which_nothing_can_be_told_apart_is_not_the_start() -> None:
+    values = np.linspace(20, 110, 20).reshape(1, 4, 5)
+    crop = _volume(values, windows=(Window(470, 950),))
+    assert start_window(crop).name == "Auto"
+    assert presets_for(crop)[0].name == "From the file 1"

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelArray
 from segdesk.core.reslice import Plane, SlicePlane
-from segdesk.core.volume import Window
-from segdesk.ui.models.projection import Packed, Surface, brightest, first_labels, shaded
+from segdesk.ui.models.projection import Packed, Surface, brightest, first_labels, shaded, spread
 from segdesk.ui.models.view_set import ViewSet
 
 MAX_VOXELS = 16_000_000
@@ -72,7 +71,6 @@ class OverviewRequest:
     labels: LabelArray
     image: NDArray[Any]
     hidden: frozenset[int]
-    window: Window
     palette: NDArray[np.uint8]
     voxel_mm: tuple[float, float, float]
     background: NDArray[Any] | None
@@ -81,7 +79,7 @@ class OverviewRequest:
         """Make the projection; runs in a worker."""
         behind = brightest(self.image, self.plane) if self.background is None else self.background
         surface = first_labels(self.labels, self.plane, self.hidden)
-        colours = shaded(surface, behind, self.window, self.palette, self.voxel_mm)
+        colours = shaded(surface, behind, spread(behind), self.palette, self.voxel_mm)
         return OverviewPicture(self.serial, self.plane, self.stride, colours, surface, behind)
 
 
@@ -118,7 +116,7 @@ class OverviewModel:
         hidden = style.hidden if style.visible else frozenset(views.labels.table.values)
         return OverviewRequest(
             self._serial, self._coarse(labels.shape), self._stride, labels,
-            image[..., 1] if views.volume.is_rgb else image, hidden, views.window.value,
+            image[..., 1] if views.volume.is_rgb else image, hidden,
             self._palette(int(labels.max(initial=0))), self._voxel_mm(),
             self._backgrounds.get((self.side, views.time_point.value)),
         )  # fmt: skip

@@ -15,7 +15,7 @@ from segdesk.core.window import to_grey8
 
 Packed = NDArray[np.uint32]
 
-BACKGROUND_DIMMING = 0.5
+BACKGROUND_DIMMING = 0.6
 """The projected image is context; the labels are the subject."""
 
 
@@ -52,6 +52,13 @@ def brightest(array: NDArray[Any], plane: SlicePlane) -> NDArray[Any]:
     """Return the maximum along the plane's normal as it lies on the screen, shape `plane.shape_px`."""
     highest = np.fmax.reduce(array, axis=plane.normal_axis, keepdims=True)
     return _on_screen(highest, plane)
+
+
+def spread(projected: NDArray[Any]) -> Window:
+    """Return the window that spreads a maximum projection over the greys: its darks are the slices' brights."""
+    finite = projected[np.isfinite(projected)]
+    low, high = (float(x) for x in np.percentile(finite, (1.0, 99.8))) if finite.size else (0.0, 1.0)
+    return Window((low + high) / 2, max(high - low, 1e-6))
 
 
 def first_labels(labels: LabelArray, plane: SlicePlane, hidden: frozenset[int] = frozenset()) -> Surface:

@@ -47,7 +47,7 @@ class Column(IntEnum):
     LOCK = 4
 
 
-_WIDTHS = {Column.EYE: 28, Column.COLOUR: 26, Column.LOCK: 28}
+_WIDTHS = {Column.EYE: 28, Column.COLOUR: 26, Column.LOCK: 32}
 
 
 class LabelTableModel(QAbstractTableModel):
@@ -128,7 +128,7 @@ class LabelTableModel(QAbstractTableModel):
         key = glyph, strong
         if key not in self._icons:
             colour = self._theme.tokens.colour("text" if strong else "faint")
-            self._icons[key] = QIcon(glyph_pixmap(glyph, colour, 16, 3))
+            self._icons[key] = _untinted(glyph_pixmap(glyph, colour, 16, 3))
         return self._icons[key]
 
     def _on_theme(self) -> None:
@@ -290,7 +290,14 @@ def _swatch(colour_rgb: Colour) -> QIcon:
     painter.setBrush(QColor(*colour_rgb))
     painter.drawRoundedRect(0, 0, _SWATCH_PX, _SWATCH_PX, 3, 3)
     painter.end()
-    return QIcon(pixmap)
+    return _untinted(pixmap)
+
+
+def _untinted(pixmap: QPixmap) -> QIcon:
+    """Return an icon that keeps its colours in a selected row: a label's colour must be true."""
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def _tip(row: LabelRow, column: Column) -> str:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from segdesk.core.volume import Window
 from segdesk.ui.models.view_set import ViewSet
@@ -11,6 +20,7 @@ from segdesk.ui.panels.section import wrapped
 from segdesk.ui.theme import GRID_PX, Role, set_role
 
 _OWN = "Your own"
+NAME_WIDTH_PX = 288
 
 
 class WindowPanel(QWidget):
@@ -62,9 +72,10 @@ class WindowPanel(QWidget):
         spin = QDoubleSpinBox()
         spin.setRange(-1e9, 1e9)
         spin.setKeyboardTracking(False)
+        # Its own wish is as wide as the longest number in range; two of them share the row instead.
+        spin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         spin.setAccessibleName(name)
         spin.setToolTip(name)
-        spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         spin.valueChanged.connect(self._take_numbers)
         return spin
 
@@ -103,7 +114,7 @@ class CaseCard(QWidget):
     def show_case(self, name: str, views: ViewSet) -> None:
         """Show another image."""
         metrics = self._name.fontMetrics()
-        self._name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, 300))
+        self._name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH_PX))
         self._name.setToolTip(name)
         self._facts.setText(facts_of(views))
         messages = [warning.message for warning in views.volume.warnings]

@@ -110,8 +110,9 @@ def draw_region(sheet: Sheet, model: SliceModel, roi: Box, *, with_handles: bool
     painter = sheet.painter
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(SHADOW, 3))
-    painter.drawRect(rect)
+    if inside:
+        painter.setPen(QPen(SHADOW, 3))
+        painter.drawRect(rect)
     colour = QColor(REGION)
     colour.setAlpha(255 if inside else 110)
     painter.setPen(QPen(colour, 1.5, Qt.PenStyle.SolidLine if inside else Qt.PenStyle.DashLine))

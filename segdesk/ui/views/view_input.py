@@ -129,6 +129,8 @@ class ViewInput:
             return True
         if key == Qt.Key.Key_Escape:
             return self._escape()
+        if self._takes_preset(event):
+            return True
         steps = {
             Qt.Key.Key_Up: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_PageUp: PAGE_SLICES, Qt.Key.Key_PageDown: -PAGE_SLICES,
         }  # fmt: skip
@@ -201,6 +203,16 @@ class ViewInput:
         notches = int(self._wheel_rest)
         self._wheel_rest -= notches
         return notches
+
+    def _takes_preset(self, event: QKeyEvent) -> bool:
+        """Take window preset 1 to 9; the numbers belong to the tool while one draws."""
+        number = event.key() - Qt.Key.Key_1
+        presets = self._view.views.presets
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        if not plain or not 0 <= number < min(9, len(presets)) or self._view.tools.tool.value.draws:
+            return False
+        self._view.views.window.value = presets[number]
+        return True
 
     def _escape(self) -> bool:
         if self._view.tools.abort():

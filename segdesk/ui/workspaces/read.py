@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal as QtSignal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from segdesk.core.box import Index3
 from segdesk.core.events import Change, Property
 from segdesk.core.settings import Settings
 from segdesk.errors import SegdeskError
@@ -12,8 +13,9 @@ from segdesk.session import Candidate, Session
 from segdesk.ui.context import Ui
 from segdesk.ui.models.tool_model import Tool, ToolModel
 from segdesk.ui.panels.brush_panel import BrushPanel
+from segdesk.ui.panels.fitted_column import FittedColumn
 from segdesk.ui.panels.predict_panel import PredictPanel
-from segdesk.ui.panels.section import ScrollColumn, Section
+from segdesk.ui.panels.section import Section
 from segdesk.ui.panels.start_page import StartPage
 from segdesk.ui.panels.tool_strip import ToolStrip
 from segdesk.ui.panels.vote_box import VoteBox
@@ -24,6 +26,9 @@ from segdesk.ui.workspaces.read_actions import ReadActions
 
 SIDE_WIDTH_PX = 328
 """Views keep 70 % of a window of 1280: 1280 - 328 - 48 = 904."""
+
+UPPER_LEAST_PX = 216
+"""The case's name and a few labels stay in sight, however long the options are."""
 
 
 class ReadWorkspace(QWidget):
@@ -76,6 +81,11 @@ class ReadWorkspace(QWidget):
         """The settings of the window."""
         return self._ui.settings
 
+    def look_at(self, index_kji: Index3) -> None:
+        """Show a voxel of the open case in all views."""
+        if self.desk is not None:
+            self.desk.views.go_to(index_kji)
+
     def let_go(self) -> None:
         """Put the case away before the window is deleted."""
         if self.desk is not None:
@@ -111,10 +121,12 @@ class ReadWorkspace(QWidget):
         top.setSpacing(12)
         top.addWidget(self.card)
         top.addWidget(self._label_place, 1)
-        lower = ScrollColumn(SIDE_WIDTH_PX)
+        lower = FittedColumn(SIDE_WIDTH_PX)
         lower.set_sections(*self._sections.values(), Section("Your read", self.vote))
-        side.addWidget(upper, 2)
-        side.addWidget(lower, 3)
+        upper.setMinimumHeight(UPPER_LEAST_PX)
+        upper.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        side.addWidget(upper, 1)
+        side.addWidget(lower)
         self.side.setFixedWidth(SIDE_WIDTH_PX)
         set_role(self.side, Role.PANEL)
         desk = QWidget()
