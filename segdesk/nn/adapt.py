@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from segdesk.nn.dataset import Dataset, bad_dataset
-from segdesk.nn.recipe import Recipe, RecipeLabel, read_recipe
+from segdesk.nn.recipe import Recipe, RecipeLabel
+from segdesk.nn.recipe_file import read_recipe
 from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import ModelSpec
 

@@ -59,6 +59,7 @@ def plan_model(dataset: Dataset, cases: Sequence[LoadedCase], recipe: Recipe, na
             spacing_kji_mm=spacing,
             patch_kji=_patch(choice, cases, spacing, dims),
             orientation=_orientation(choice, cases, dims),
+            post_processing=recipe.post_processing,
             weights_sha256=NO_HASH,
         )
     except ValueError as exc:

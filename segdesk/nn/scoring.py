@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segdesk.core.progress import Progress, silent
+from segdesk.nn.clean_up import clean_up
 from segdesk.nn.dataset import LoadedCase
 from segdesk.nn.preprocess import preprocess
 from segdesk.nn.validation import class_dices, segment
@@ -44,11 +45,14 @@ class CaseDice:
 def score_cases(
     network: nn.Module, spec: ModelSpec, cases: Sequence[LoadedCase], report: Progress = silent
 ) -> list[CaseDice]:
-    """Segment every case in full precision and compute Dice per label on the case's own grid."""
+    """Segment every case as `predict` does and compute Dice per label on the case's own grid."""
+    classes = {value: index for index, value in enumerate(spec.label_values)}
+    rules = [rule.model_copy(update={"label": classes[rule.label]}) for rule in spec.post_processing]
     scores: list[CaseDice] = []
     for done, case in enumerate(cases):
         report(done, len(cases), f"Scoring {case.files.name}")
-        drawn = segment(network, spec, preprocess(case.channels, spec))
+        prepared = preprocess(case.channels, spec)
+        drawn = clean_up(segment(network, spec, prepared), prepared.source, rules)
         dices = class_dices(drawn, case.classes, len(spec.labels))
         by_value = dict(zip(spec.label_values[1:], dices, strict=True))
         scores.append(CaseDice(case.files.name, case.files.patient, by_value, bool(case.files.drafted_by)))

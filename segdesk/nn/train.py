@@ -14,7 +14,8 @@ from segdesk.nn.networks.registry import network_named, network_of
 from segdesk.nn.output import Outcome, command_line, write_model
 from segdesk.nn.plan import default_network, plan_model
 from segdesk.nn.prepare import divide
-from segdesk.nn.recipe import Recipe, read_recipe
+from segdesk.nn.recipe import Recipe
+from segdesk.nn.recipe_file import read_recipe
 from segdesk.nn.run import (
     Material,
     Run,

@@ -12,7 +12,8 @@ from segdesk.nn.dataset import class_indices, load_case, load_cases, pixel_sha25
 from segdesk.nn.layouts import read_dataset
 from segdesk.nn.losses import IGNORE
 from segdesk.nn.prepare import divide
-from segdesk.nn.recipe import Layout, RecipeLabel, read_recipe
+from segdesk.nn.recipe import Layout, RecipeLabel
+from segdesk.nn.recipe_file import read_recipe
 from segdesk.paths import resources
 from tests.nn.toy_sets import ball_case, describe, nnunet_set, save_nifti
 

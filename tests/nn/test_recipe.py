@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from segdesk.errors import UsageError
-from segdesk.nn.recipe import parse_recipe, read_recipe
+from segdesk.nn.recipe_file import parse_recipe, read_recipe
 from segdesk.paths import resources
 
 _DATA = """
@@ -54,6 +54,8 @@ def test_whole_numbers_are_taken_where_fractions_are_wanted() -> None:
         ("[training]\nspeed = 3", "speed"),
         ("[network]\nname = 'os.system'", "network"),
         ("[preprocessing.normalisation]\nkind = 'magic'", "normalisation"),
+        ("[[post_processing]]\nlabel = 0", "post_processing"),
+        ("post_processing = 3", "post_processing"),
         ("[data]\nlabel_pattern = 'x'", "data.labels"),
         (_DATA.replace("[data.channels]\nt1", "[data.other]\nt1"), "data.channels"),
         (_DATA.replace("images/{case}", "images/scan"), "once"),

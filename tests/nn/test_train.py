@@ -201,6 +201,18 @@ def test_mixed_precision_is_left_where_its_gradients_are_not_reproducible(data: 
     assert all(np.array_equal(a[name], b[name]) for name in a)
 
 
+def test_small_pieces_do_not_count_where_the_model_removes_them(data: Path, tmp_path: Path) -> None:
+    for name, size in (("keep", 0), ("drop", 4000)):
+        recipe = tmp_path / f"{name}.toml"
+        recipe.write_text(TOY_RECIPE + f"[[post_processing]]\nlabel = 1\nminimum_size_mm3 = {size}\n")
+        _train(_settings(data, tmp_path / name, steps=25, recipe=recipe))
+    kept, dropped = (
+        ModelFolder.load(tmp_path / name).spec.metrics["test"]["mean"]["dice"] for name in ("keep", "drop")
+    )
+    assert kept["mean"] > 0.1
+    assert dropped["mean"] == 0
+
+
 def test_budgets_are_steps_or_seconds() -> None:
     for wrong in ({}, {"steps": 3, "seconds": 2.0}, {"steps": -1}, {"seconds": math.inf}):
         with pytest.raises(UsageError):
