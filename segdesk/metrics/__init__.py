@@ -1,11 +1,11 @@
 """Overlap, surface and volume measures of masks."""
 
-from segdesk.metrics.cohort import CohortScores, LabelSummary, Statistics, worst_first
+from segdesk.metrics.cohort import CohortScores, Statistics
 from segdesk.metrics.detection import Detection, detect
 from segdesk.metrics.overlap import Confusion, LabelCounts, confusion, dice, mask_counts
 from segdesk.metrics.scoring import evaluate, evaluate_cases
 from segdesk.metrics.surface import SurfaceDistances, surface_distances
-from segdesk.metrics.table import CaseScores, LabelScores, MeanScores, Status, csv_text
+from segdesk.metrics.table import CaseScores, LabelScores, MeanScores, Status
 from segdesk.metrics.volumetry import volumes_mm3
 
 __all__ = [
@@ -15,13 +15,11 @@ __all__ = [
     "Detection",
     "LabelCounts",
     "LabelScores",
-    "LabelSummary",
     "MeanScores",
     "Statistics",
     "Status",
     "SurfaceDistances",
     "confusion",
-    "csv_text",
     "detect",
     "dice",
     "evaluate",
@@ -29,5 +27,4 @@ __all__ = [
     "mask_counts",
     "surface_distances",
     "volumes_mm3",
-    "worst_first",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -11,7 +13,7 @@ from operator import add
 import numpy as np
 
 from segdesk.metrics.overlap import LabelCounts
-from segdesk.metrics.table import MEASURES, CaseScores, Json, LabelScores, null_if_nan
+from segdesk.metrics.table import MEASURES, CaseScores, Json, LabelScores, null_if_nan, safe_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Statistics:
     n_undefined: int
 
     @classmethod
-    def over(cls, numbers: Mapping[str, float], badness: Callable[[float], float]) -> Statistics:
-        """Summarise a measure by case; the worst case has the greatest `badness`."""
+    def over(cls, numbers: Mapping[str, float], worseness: Callable[[float], float]) -> Statistics:
+        """Summarise a measure by case; the worst case has the greatest `worseness`."""
         defined = {case: number for case, number in numbers.items() if not math.isnan(number)}
         undefined = len(numbers) - len(defined)
         if not defined:
@@ -48,7 +50,7 @@ class Statistics:
             return cls(nan, nan, nan, nan, nan, nan, "", 0, undefined)
         array = np.array(list(defined.values()))
         q25, median, q75 = (float(q) for q in np.percentile(array, (25, 50, 75)))
-        worst = max(defined, key=lambda case: badness(defined[case]))
+        worst = max(defined, key=lambda case: worseness(defined[case]))
         mean = float(array.mean())
         return cls(mean, median, q75 - q25, q25, q75, defined[worst], worst, len(defined), undefined)
 
@@ -64,77 +66,71 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSummary:
-    """One label over all cases.
-
-    Parameters
-    ----------
-    name : str
-        Label name.
-    statistics : mapping of str to Statistics
-        By measure.
-    pooled : LabelCounts
-        The voxels of all cases together: the whole set's Dice.
-    """
-
-    name: str
-    statistics: Mapping[str, Statistics]
-    pooled: LabelCounts
-
-    def to_json(self) -> Json:
-        """Return CONTRACT's summary of a label, with the pooled ratios."""
-        ratios = {name: getattr(self.pooled, name) for name in ("dice", "iou", "precision", "recall", "specificity")}
-        pooled = {name: null_if_nan(number) for name, number in ratios.items()}
-        return {
-            "name": self.name,
-            **{name: statistics.to_json() for name, statistics in self.statistics.items()},
-            "pooled": pooled,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class CohortScores:
-    """All cases of a folder or a study; case names are unique."""
+    """Scores of several cases, by case name; names are unique."""
 
-    cases: tuple[CaseScores, ...]
+    cases: tuple[tuple[str, CaseScores], ...]
 
-    @property
-    def summary(self) -> dict[int, LabelSummary]:
-        """Statistics by label value; a case without the label on either side counts as undefined."""
-        values = sorted({label.value for case in self.cases for label in case.labels})
-        return {value: self._summary(value) for value in values}
+    def summary(self) -> dict[int, dict[str, Statistics]]:
+        """Return statistics by label value and measure; a case without the label counts as undefined."""
+        return {value: self._statistics(rows) for value, rows in self._by_value().items()}
+
+    def pooled(self) -> dict[int, LabelCounts]:
+        """Return by label value the voxels of all cases together: the whole set's Dice."""
+        return {
+            value: reduce(add, (label.counts for label in rows.values())) for value, rows in self._by_value().items()
+        }
 
     def to_json(self) -> Json:
         """Return CONTRACT's object for `evaluate` of two folders."""
+        pooled = self.pooled()
         return {
-            "cases": [case.to_json() for case in self.cases],
-            "summary": {str(value): summary.to_json() for value, summary in self.summary.items()},
+            "cases": [{"case": name, **scores.to_json()} for name, scores in self.cases],
+            "summary": {
+                str(value): {**{name: each.to_json() for name, each in rows.items()}, "pooled": _ratios(pooled[value])}
+                for value, rows in self.summary().items()
+            },
         }
 
-    def _summary(self, value: int) -> LabelSummary:
-        rows = {case.case: label for case in self.cases for label in case.labels if label.value == value}
-        absent = {case.case: math.nan for case in self.cases}
-        statistics = {
-            name: Statistics.over({**absent, **_column(rows, name)}, _BADNESS.get(name, lambda number: -number))
-            for name in MEASURES
+    def to_csv(self) -> str:
+        """Return a CSV row per case and label; undefined is an empty cell with its reason in the last column.
+
+        Text that a spreadsheet would run as a formula is prefixed with an apostrophe.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("case", "label", "name", "status", *MEASURES, "reason"))
+        for name, scores in self.cases:
+            writer.writerows((safe_cell(name), *_cells(label)) for label in scores.labels)
+        return text.getvalue()
+
+    def _by_value(self) -> dict[int, dict[str, LabelScores]]:
+        values = sorted({label.value for _, scores in self.cases for label in scores.labels})
+        return {
+            value: {name: label for name, scores in self.cases for label in scores.labels if label.value == value}
+            for value in values
         }
-        pooled = reduce(add, (label.counts for label in rows.values()))
-        return LabelSummary(next(iter(rows.values())).name, statistics, pooled)
+
+    def _statistics(self, rows: Mapping[str, LabelScores]) -> dict[str, Statistics]:
+        return {measure: Statistics.over(self._column(rows, measure), _worseness(measure)) for measure in MEASURES}
+
+    def _column(self, rows: Mapping[str, LabelScores], measure: str) -> dict[str, float]:
+        return {name: getattr(rows[name], measure) if name in rows else math.nan for name, _ in self.cases}
 
 
-def _column(rows: Mapping[str, LabelScores], name: str) -> dict[str, float]:
-    return {case: float(getattr(label, name)) for case, label in rows.items()}
+def _ratios(counts: LabelCounts) -> Json:
+    names = ("dice", "iou", "precision", "recall", "specificity")
+    return {name: null_if_nan(getattr(counts, name)) for name in names}
 
 
-_BADNESS: dict[str, Callable[[float], float]] = {
-    "hd95_mm": float,
-    "assd_mm": float,
-    "volume_error_mm3": abs,
-    "volume_error_percent": abs,
-}
-"""Measures in which more is worse; in the others less is."""
+def _cells(label: LabelScores) -> tuple[object, ...]:
+    numbers = [getattr(label, measure) for measure in MEASURES]
+    cells = ["" if math.isnan(number) else repr(number) for number in numbers]
+    return label.value, safe_cell(label.name), label.status.value, *cells, safe_cell(label.reason)
 
 
-def worst_first(cases: Sequence[CaseScores]) -> list[CaseScores]:
-    """Sort cases by mean Dice, the lowest first; undefined ones last."""
-    return sorted(cases, key=lambda case: (math.isnan(case.mean.dice), case.mean.dice, case.case))
+def _worseness(measure: str) -> Callable[[float], float]:
+    """Return what is greatest in the worst case: the distance, the error either way, or what Dice lacks."""
+    if measure in ("hd95_mm", "assd_mm"):
+        return float
+    return abs if measure in ("volume_error_mm3", "volume_error_percent") else lambda number: -number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -93,9 +93,8 @@ def evaluate_cases(
         if name in scores:
             raise UsageError(f"Case {name} is there twice; give every case a name of its own.")
         report(len(scores), 0, f"Scoring {name}")
-        result = evaluate(candidate, reference, tolerance_mm=tolerance_mm, resample=resample)
-        scores[name] = replace(result, case=name)
-    return CohortScores(tuple(scores.values()))
+        scores[name] = evaluate(candidate, reference, tolerance_mm=tolerance_mm, resample=resample)
+    return CohortScores(tuple(scores.items()))
 
 
 def _mismatch(candidate: LabelMap, reference: LabelMap) -> ShapeMismatch | GeometryMismatch:

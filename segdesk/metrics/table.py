@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -173,15 +171,12 @@ class CaseScores:
         Of the NSD.
     warnings : tuple of Warn
         What must be shown beside the numbers.
-    case : str
-        Name of the case, "" for a single one.
     """
 
     labels: tuple[LabelScores, ...]
     pixel_accuracy: float
     tolerance_mm: float
     warnings: tuple[Warn, ...] = ()
-    case: str = ""
 
     @property
     def mean_dice(self) -> float:
@@ -204,10 +199,8 @@ class CaseScores:
         return MeanScores.over(self.labels)
 
     def to_json(self) -> Json:
-        """Return CONTRACT's object for `evaluate`; a named case begins with its name."""
-        name: Json = {"case": self.case} if self.case else {}
+        """Return CONTRACT's object for `evaluate`; undefined is None."""
         return {
-            **name,
             "labels": {str(label.value): label.to_json() for label in self.labels},
             "mean": self.mean.to_json(),
             "pixel_accuracy": null_if_nan(self.pixel_accuracy),
@@ -217,25 +210,8 @@ class CaseScores:
         }
 
 
-def csv_text(cases: Iterable[CaseScores]) -> str:
-    """Return a CSV row per case and label; undefined is an empty cell with its reason in the last column.
-
-    Text that a spreadsheet would run as a formula is prefixed with an apostrophe.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("case", "label", "name", "status", *MEASURES, "reason"))
-    for case in cases:
-        for label in case.labels:
-            numbers = [getattr(label, name) for name in MEASURES]
-            cells = ["" if math.isnan(number) else repr(number) for number in numbers]
-            name, reason = safe_cell(label.name), safe_cell(label.reason)
-            writer.writerow((safe_cell(case.case), label.value, name, label.status.value, *cells, reason))
-    return text.getvalue()
-
-
 def safe_cell(text: str) -> str:
-    """Return text for a CSV cell; what a spreadsheet would run as a formula is prefixed with an apostrophe."""
+    """Return text that a spreadsheet does not take for a formula: such text is prefixed with an apostrophe."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
