@@ -20,13 +20,13 @@ from segdesk.cli.options import (
     OverwriteOption,
     QuietOption,
 )
-from segdesk.io import write_labels
+from segdesk.io import write_labels, write_volume
 from segdesk.review import consensus as merge
 
 OutOption = Annotated[Path, typer.Option(help="The consensus mask.", show_default=False)]
 MethodOption = Annotated[str, typer.Option(help="majority, quorum or staple.")]
 QuorumOption = Annotated[str, typer.Option(help="With --method quorum: a fraction (2/3) or a number of readers.")]
-VotesOption = Annotated[Path | None, typer.Option(help="The votes for the most chosen label, as an image.")]
+VotesOption = Annotated[Path | None, typer.Option(help="Share of votes of the most chosen label, as an image.")]
 UndecidedOption = Annotated[Path | None, typer.Option(help="Where no label won, as a mask.")]
 
 
@@ -53,6 +53,10 @@ def consensus(
         report(len(masks), len(masks) + 1, f"Merging: {method}")
         result = merge(maps, names=readers, method=method, quorum=quorum or None, domain=domain, margin=margin)
     write_labels(result.labels, out, overwrite=overwrite)
+    if votes is not None:
+        write_volume(result.votes, votes, overwrite=overwrite)
+    if undecided is not None:
+        write_labels(result.undecided, undecided, overwrite=overwrite)
     payload = result.to_json()
     console.warn(result.warnings)
     console.show(payload, lambda page: _consensus_page(page, payload, out))

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from segdesk.core.labels import LabelTable
 from segdesk.demo import sources
 from segdesk.demo.story import DemoOutcome, DemoSettings
 from segdesk.report.document import Document, Figure, Item, Notice, Picture, Section, Share, Table, Tone
+from segdesk.review import Dispute
+from segdesk.session import ScoreEntry
+from segdesk.session.panel import Merge
 
 _VERDICTS = {
     "better": "The fine-tuned model was better on the held-out cases.",
@@ -50,7 +54,7 @@ def document_of(outcome: DemoOutcome, settings: DemoSettings) -> Document:
 
 def _figures(outcome: DemoOutcome, settings: DemoSettings) -> Iterator[Figure]:
     staple = outcome.merges["staple"]
-    alpha = staple.consensus.to_json()["agreement"]["krippendorff_alpha"]
+    alpha = _facts(staple)["agreement"]["krippendorff_alpha"]
     yield Figure(str(len(settings.readers)), "simulated readers", "blind, one vote each")
     yield Figure(
         "–" if alpha is None else f"{alpha:.2f}",
@@ -62,6 +66,16 @@ def _figures(outcome: DemoOutcome, settings: DemoSettings) -> Iterator[Figure]:
     yield Figure(
         str(outcome.verdict["verdict"]).replace("_", " "), "verdict of the gate", "champion against challenger"
     )
+
+
+def _facts(merge: Merge) -> dict[str, Any]:
+    return merge.consensus.to_json()
+
+
+def _labels(entry: ScoreEntry) -> dict[str, dict[str, Any]]:
+    scores: dict[str, Any] = entry.scores.to_json()
+    labels: dict[str, dict[str, Any]] = scores["labels"]
+    return labels
 
 
 def _opened(outcome: DemoOutcome) -> Section:
@@ -98,9 +112,9 @@ def _drafted(outcome: DemoOutcome, settings: DemoSettings) -> Section:
 
 
 def _agreed(outcome: DemoOutcome) -> Section:
-    staple = outcome.merges["staple"].consensus.to_json()
+    staple = _facts(outcome.merges["staple"])
     merges = tuple(
-        (method, *(merge.consensus.to_json()["voxels"][key] for key in ("consensus", "disputed", "undecided")))
+        (method, *(_facts(merge)["voxels"][key] for key in ("consensus", "disputed", "undecided")))
         for method, merge in outcome.merges.items()
     )
     raters = tuple(
@@ -141,13 +155,14 @@ def _pairs(agreement: Mapping[str, Any]) -> Iterator[Item]:
 
 
 def _disputes(outcome: DemoOutcome) -> Iterator[Item]:
-    disputes = outcome.merges["staple"].disputes
-    rows = tuple(_dispute_row(number, each) for number, each in enumerate(disputes[:8], 1))
+    merge = outcome.merges["staple"]
+    disputes = merge.disputes
+    rows = tuple(_dispute_row(each, merge.consensus.labels.table) for each in disputes[:8])
     if rows:
         shown = (
             f"The {len(rows)} largest of {len(disputes)} disputes." if len(disputes) > len(rows) else "All disputes."
         )
-        yield Table(("", "Voxels", "Split", "Labels"), rows, shown)
+        yield Table(("Dispute", "Voxels", "Volume (mm³)", "Split", "Opinions", "Undecided"), rows, shown)
 
 
 def _scored(outcome: DemoOutcome) -> Section:
@@ -163,7 +178,7 @@ def _scored(outcome: DemoOutcome) -> Section:
             row["volume_error_mm3"],
         )
         for entry in entries
-        for value, row in entry.scores.to_json()["labels"].items()
+        for value, row in _labels(entry).items()
     )
     notes = dict.fromkeys(note for entry in entries for note in entry.notes)
     return Section(
@@ -228,8 +243,9 @@ def _photo(outcome: DemoOutcome, name: str) -> Iterator[Item]:
         yield Picture(photo.path.read_bytes(), photo.caption)
 
 
-def _dispute_row(number: int, dispute: Any) -> tuple[int, int, str, str]:
-    raise NotImplementedError
+def _dispute_row(dispute: Dispute, names: LabelTable) -> tuple[int, int, float, str, str, int]:
+    opinions = ", ".join(names.name_of(value) for value in dispute.values)
+    return dispute.id, dispute.size_voxels, dispute.volume_mm3, dispute.split, opinions, dispute.undecided_voxels
 
 
 def _colophon(outcome: DemoOutcome) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdesk.io import read_labels
+from segdesk.io import read_labels, read_volume
 
 
 def _dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -65,7 +65,7 @@ def test_votes_and_undecided_voxels_are_written_on_request(run, mask_files: list
     assert done.code == 0, done.err
     votes = sum((read_labels(path).array > 0).astype(int) for path in mask_files[:2])
     np.testing.assert_array_equal(read_labels(tmp_path / "u.nii.gz").array > 0, votes == 1)
-    np.testing.assert_array_equal(read_labels(tmp_path / "v.nii.gz").array, votes)
+    np.testing.assert_allclose(read_volume(tmp_path / "v.nii.gz").array, votes / 2)
     assert done.json["voxels"]["undecided"] == np.count_nonzero(votes == 1)
 
 
