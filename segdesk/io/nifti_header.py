@@ -157,7 +157,7 @@ def _stored_dtype(header: Any, code: int, path: Path) -> np.dtype[Any]:
         return np.dtype(np.uint8)
     try:
         dtype: np.dtype[Any] = np.dtype(header.get_data_dtype())
-    except HeaderDataError as error:
+    except (HeaderDataError, KeyError) as error:
         raise ReadError(f"{path.name} has the unknown data type {code}.", path=path) from error
     if dtype.kind not in "iuf" or dtype.itemsize == 0:
         raise ReadError(f"{path.name} has the unsupported data type {code}.", path=path)
