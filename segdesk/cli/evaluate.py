@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +17,10 @@ from segdesk.core.progress import Progress
 from segdesk.errors import ReadError, SegdeskError, UsageError, Warn
 from segdesk.io import read_labels
 from segdesk.io.atomic import replace_file
-from segdesk.metrics import CaseScores, CohortScores, csv_text
+from segdesk.metrics import CaseScores, CohortScores
 from segdesk.metrics import evaluate as compare
 from segdesk.report.render import render
-from segdesk.report.scores import ScoreContext, rows_worst_first, score_document
+from segdesk.report.scores import ScoreContext, score_document, worst_first
 
 CsvOption = Annotated[Path | None, typer.Option(help="Write a row per case and label here.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a one-page HTML report here.")]
@@ -61,7 +61,7 @@ class _Outputs:
     def write(self, cohort: CohortScores, context: ScoreContext) -> None:
         """Write what was asked for, each file whole or not at all."""
         if self.csv is not None:
-            self._replace(self.csv, csv_text(cohort.cases))
+            self._replace(self.csv, cohort.to_csv())
         if self.report is not None:
             self._replace(self.report, render(score_document(cohort, context)))
 
@@ -87,7 +87,7 @@ def evaluate(
     pairs, left_out = _pairs(candidate, reference)
     with console.progress("Scoring") as progress:
         cohort = CohortScores(tuple(_scored(pairs, _Rules(tolerance_mm, resample), progress)))
-    warnings = [*left_out, *(warn for scores in cohort.cases for warn in scores.warnings)]
+    warnings = [*left_out, *(warn for _, scores in cohort.cases for warn in scores.warnings)]
     cautions = tuple(dict.fromkeys(warn.message for warn in warnings))
     context = ScoreContext(str(candidate), str(reference), cautions, (("segdesk", version("segdesk")),))
     _Outputs(csv, report, overwrite).write(cohort, context)
@@ -125,19 +125,19 @@ def _masks_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _scored(pairs: Sequence[_Pair], rules: _Rules, report: Progress) -> Iterator[CaseScores]:
+def _scored(pairs: Sequence[_Pair], rules: _Rules, report: Progress) -> Iterator[tuple[str, CaseScores]]:
     """Score pair by pair: a cohort never lies in memory as a whole. An error names its case."""
     for number, pair in enumerate(pairs):
         report(number, len(pairs), f"Scoring {pair.case}")
         try:
-            yield replace(rules.score(pair), case=pair.case)
+            yield pair.case, rules.score(pair)
         except SegdeskError as error:
             raise type(error)(f"{pair.case}: {error.message}", code=error.code, path=error.path) from error
 
 
 def _payload(cohort: CohortScores, left_out: Sequence[Warn], *, is_cohort: bool) -> Json:
     if not is_cohort:
-        return dict(replace(cohort.cases[0], case="").to_json())
+        return dict(cohort.cases[0][1].to_json())
     return {**cohort.to_json(), "warnings": [warn.to_json() for warn in left_out]}
 
 
@@ -149,13 +149,11 @@ def _page(page: Page, cohort: CohortScores) -> None:
     columns = ("Case", "Label", "Status", "Dice", "IoU", "HD95 (mm)", "ASSD (mm)", "Volume error (mm3)")
     rows = [
         (case, f"{s.value} {s.name}", s.status.value, s.dice, s.iou, s.hd95_mm, s.assd_mm, s.volume_error_mm3)
-        for case, s in rows_worst_first(cohort)
+        for case, s in worst_first(cohort)
     ]
     page.table(columns, rows)
     if len(cohort.cases) > 1:
-        for value, summary in cohort.summary.items():
-            dice = summary.statistics["dice"]
-            page.line(
-                f"label {value} ({summary.name}): mean Dice {dice.mean:.4f}, median {dice.median:.4f}, "
-                f"worst {dice.worst:.4f} ({dice.worst_case}), n = {dice.n}"
-            )
+        for value, summary in cohort.summary().items():
+            dice = summary["dice"]
+            spread = f"median {dice.median:.4f}, worst {dice.worst:.4f} ({dice.worst_case})"
+            page.line(f"label {value}: mean Dice {dice.mean:.4f}, {spread}, n = {dice.n}")

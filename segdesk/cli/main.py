@@ -39,9 +39,9 @@ def _open_window(words: Sequence[str]) -> int:
     missing = next((word for word in words if not os.path.lexists(word)), None)
     if missing is not None:
         return _refuse_word(missing)
-    from segdesk import app
+    from segdesk.app import run as open_window
 
-    return app.run([Path(word) for word in words])
+    return open_window([Path(word) for word in words])
 
 
 def _refuse_word(word: str) -> int:

@@ -50,15 +50,15 @@ def score_document(cohort: CohortScores, context: ScoreContext) -> Document:
     )
 
 
-def rows_worst_first(cohort: CohortScores) -> list[tuple[str, LabelScores]]:
+def worst_first(cohort: CohortScores) -> list[tuple[str, LabelScores]]:
     """Return case and scores of every label, lowest Dice first; undefined ones go last."""
-    rows = [(scores.case, label) for scores in cohort.cases for label in scores.labels]
+    rows = [(case, label) for case, scores in cohort.cases for label in scores.labels]
     return sorted(rows, key=lambda row: (math.isnan(row[1].dice), _finite(row[1].dice) or 0.0, row[0], row[1].value))
 
 
 def _by_label(cohort: CohortScores) -> dict[int, list[LabelScores]]:
     found: dict[int, list[LabelScores]] = {}
-    for scores in cohort.cases:
+    for _, scores in cohort.cases:
         for label in scores.labels:
             found.setdefault(label.value, []).append(label)
     return dict(sorted(found.items()))
@@ -98,11 +98,11 @@ def _spread(scores: list[LabelScores]) -> Drawing:
 
 
 def _table(cohort: CohortScores) -> Table:
-    tolerance_mm = cohort.cases[0].tolerance_mm if cohort.cases else 1.0
+    tolerance_mm = cohort.cases[0][1].tolerance_mm if cohort.cases else 1.0
     distances = ("HD95 (mm)", "ASSD (mm)", f"NSD {tolerance_mm:g} mm")
     return Table(
         ("Case", "Label", "Status", "Dice", "IoU", *distances, "Volume error (mm³)"),
-        tuple(_row(case, label) for case, label in rows_worst_first(cohort)),
+        tuple(_row(case, label) for case, label in worst_first(cohort)),
         "Surface distances are undefined where one side is empty.",
     )
 
