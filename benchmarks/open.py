@@ -37,7 +37,8 @@ class Row:
 
     def line(self) -> str:
         ratio = self.peer_s / self.ours_s
-        return f"{self.name:<42} {self.ours_s * 1000:9.1f} ms   {self.peer:<12} {self.peer_s * 1000:9.1f} ms   {ratio:5.2f} x"
+        times = f"{self.ours_s * 1000:9.1f} ms   {self.peer:<12} {self.peer_s * 1000:9.1f} ms"
+        return f"{self.name:<42} {times}   {ratio:5.2f} x"
 
 
 def phantom(slices: int, size: int) -> np.ndarray:
@@ -157,9 +158,7 @@ def main() -> None:
         rows = dicom_rows(folder, array, options.repeats)
         rows += nifti_rows(folder, array, options.repeats)
         rows += label_rows(folder, array, options.repeats)
-    print(
-        f"{options.slices} x {options.size} x {options.size}, median of {options.repeats}, segdesk against the named peer"
-    )
+    print(f"{options.slices} x {options.size} x {options.size}, median of {options.repeats}, beside the named peer")
     for row in rows:
         print(row.line())
 

@@ -92,12 +92,19 @@ def read_meta(file: MetaFile, report: Progress = silent) -> Volume:
 
 
 def write_meta(path: Path, array: NDArray[Any], geometry: Geometry, *, is_rgb: bool = False) -> None:
-    """Write (K, J, I[, 3]) voxels as a compressed .mha; the grid must not be sheared."""
-    image = SimpleITK.GetImageFromArray(array, isVector=is_rgb)
-    directions = geometry.directions_lps[:, ::-1]
-    image.SetSpacing(tuple(float(s) for s in geometry.spacing_kji_mm[::-1]))
-    image.SetDirection(tuple(float(x) for x in directions.ravel()))
-    image.SetOrigin(tuple(float(x) for x in geometry.affine_kji_to_lps[:3, 3]))
+    """Write (K, J, I[, 3]) voxels as a compressed .mha; the grid must not be sheared.
+
+    One slice without known sides becomes a 2D image, which says nothing of the patient.
+    """
+    if geometry.orientation_known:
+        image = SimpleITK.GetImageFromArray(array, isVector=is_rgb)
+        directions = geometry.directions_lps[:, ::-1]
+        image.SetSpacing(tuple(float(s) for s in geometry.spacing_kji_mm[::-1]))
+        image.SetDirection(tuple(float(x) for x in directions.ravel()))
+        image.SetOrigin(tuple(float(x) for x in geometry.affine_kji_to_lps[:3, 3]))
+    else:
+        image = SimpleITK.GetImageFromArray(array[0], isVector=is_rgb)
+        image.SetSpacing(tuple(float(s) for s in geometry.spacing_kji_mm[:0:-1]))
     writer = SimpleITK.ImageFileWriter()
     writer.SetImageIO(_IMAGE_IO)
     writer.SetFileName(str(path))

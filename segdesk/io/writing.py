@@ -41,7 +41,8 @@ def write_volume(volume: Volume, path: Path | str, *, overwrite: bool = False) -
         For another extension (code ``unsupported_format``).
     WriteError
         ``exists``; ``no_shear_in_format`` when the format cannot hold the grid (a sheared
-        one in NRRD or MetaImage, an irregular stack anywhere); ``verify_failed``.
+        one in NRRD or MetaImage, an irregular stack anywhere, unknown sides in MetaImage);
+        ``verify_failed``.
     """
     path = Path(path)
     suffix = _suffix(path)
@@ -117,6 +118,12 @@ def _regular(geometry: object, path: Path, suffix: str) -> Geometry:
             code="no_shear_in_format",
             path=path,
         )
+    if suffix in _META and not geometry.orientation_known and geometry.shape_kji[0] > 1:
+        raise WriteError(
+            f"{path.name}: left and right are not known, which {suffix} cannot say; use .nii.gz or .nrrd.",
+            code="no_shear_in_format",
+            path=path,
+        )
     if geometry.is_sheared and suffix in (*_NRRD, *_META):
         raise WriteError(
             f"{path.name}: the grid is sheared (gantry tilt), which readers of {suffix} refuse; use .nii.gz.",
@@ -188,10 +195,9 @@ def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def _same_place(back: object, geometry: Geometry) -> bool:
     if not isinstance(back, Geometry):
         return False
-    is_known = back.orientation_known == geometry.orientation_known
-    return (
-        back.matches(geometry) if geometry.orientation_known else not is_known or back.shape_kji == geometry.shape_kji
-    )
+    if back.orientation_known != geometry.orientation_known:
+        return False
+    return back.matches(geometry) if geometry.orientation_known else back.shape_kji == geometry.shape_kji
 
 
 def _same_labels(back: LabelMap, labels: LabelMap, suffix: str) -> bool:

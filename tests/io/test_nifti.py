@@ -255,6 +255,15 @@ def test_impossible_dimensions_are_refused(tmp_path: Path, dim: tuple[int, ...])
         read_volume(path)
 
 
+def test_an_unknown_data_type_is_refused(tmp_path: Path) -> None:
+    path = _save(_image(), tmp_path)
+    raw = bytearray(path.read_bytes())
+    raw[70:72] = b"\x04\x94"
+    path.write_bytes(raw)
+    with pytest.raises(ReadError, match="data type"):
+        read_volume(path)
+
+
 def test_a_singular_affine_is_refused(tmp_path: Path) -> None:
     image = _image()
     image.header["qform_code"] = 0

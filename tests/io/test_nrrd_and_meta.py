@@ -11,7 +11,7 @@ import SimpleITK
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.volume import IntensityUnit, Volume
-from segdesk.errors import ReadError
+from segdesk.errors import ReadError, WriteError
 from segdesk.io import read_volume, scan, write_volume
 from segdesk.io.series import SeriesKind
 from tests.builders import marker_volume, oblique_geometry
@@ -183,6 +183,21 @@ def test_time_and_colour_survive_writing(tmp_path: Path) -> None:
     for name in ("c.nrrd", "c.mha"):
         write_volume(Volume(colours, geometry, unit=IntensityUnit.RGB), tmp_path / name)
         np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / name))), colours)
+
+
+def test_unknown_sides_are_never_turned_into_known_ones(tmp_path: Path) -> None:
+    for slices in (1, 3):
+        plain = Geometry.from_spacing((slices, 4, 5))
+        unknown = Geometry(plain.shape_kji, plain.affine_kji_to_lps, orientation_known=False)
+        volume = Volume(_ARRAY[:slices], unknown)
+        write_volume(volume, tmp_path / f"{slices}.nrrd")
+        assert not read_volume(tmp_path / f"{slices}.nrrd").geometry.orientation_known
+        if slices == 1:
+            write_volume(volume, tmp_path / "a.mha")
+            assert not read_volume(tmp_path / "a.mha").geometry.orientation_known
+        else:
+            with pytest.raises(WriteError, match="left and right"):
+                write_volume(volume, tmp_path / "b.mha")
 
 
 def test_a_flat_meta_image_has_one_slice_without_sides(tmp_path: Path) -> None:
