@@ -6,6 +6,7 @@ A bond is a child of its widget and dies with it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from PySide6.QtCore import QObject, QSignalBlocker
@@ -90,7 +91,9 @@ def bind_choice(combo: QComboBox, prop: Property[Any]) -> Bond:
         combo.setCurrentIndex(combo.findData(value))
 
     def take(row: int) -> None:
-        bond.take_value(combo.itemData(row))
+        chosen = combo.itemData(row)
+        # Qt keeps a StrEnum's text and forgets the enum.
+        bond.take_value(type(prop.value)(chosen) if isinstance(prop.value, Enum) else chosen)
 
     bond = Bond(combo, prop, show)
     combo.currentIndexChanged.connect(take)

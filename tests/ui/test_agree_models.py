@@ -64,10 +64,10 @@ def test_anything_else_is_told_what_a_quorum_is(text: str) -> None:
 def test_a_bad_quorum_matters_only_to_the_quorum_method() -> None:
     settings = ConsensusSettings()
     settings.quorum.value = "many"
-    assert (settings.problem(), settings.quorum_or_none) == ("", None)
+    assert (settings.problem(), settings.options.quorum) == ("", None)
     settings.method.value = Method.QUORUM
     assert settings.problem()
-    assert settings.quorum_or_none == "many"
+    assert settings.options.quorum == "many"
 
 
 def test_every_setting_announces_its_change() -> None:

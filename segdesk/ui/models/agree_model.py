@@ -7,9 +7,10 @@ from enum import StrEnum
 
 from segdesk.core.events import Change, Property, Signal
 from segdesk.core.labels import LabelMap
-from segdesk.core.progress import Lane, Task
+from segdesk.core.progress import Lane, Progress, Task
+from segdesk.errors import UsageError
 from segdesk.session import Session
-from segdesk.session.panel import Merge, Read
+from segdesk.session.panel import Merge, MergeOptions
 from segdesk.store.records import CaseStatus, ConsensusRecord
 from segdesk.ui.models.agreement_map import agreement_map
 from segdesk.ui.models.consensus_settings import ConsensusSettings
@@ -26,6 +27,15 @@ class Phase(StrEnum):
     NO_CASE = "no case"
     BLIND = "blind"
     OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What was read out of a merge: numbers, disputes, and where the readers differ."""
+
+    view: MergeView
+    disputes: tuple[DisputeRow, ...]
+    heat: LabelMap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +77,13 @@ class AgreeModel:
         self.hidden: Property[frozenset[str]] = Property(frozenset())
         self.shows_heat: Property[bool] = Property(True)
         self._styles: dict[str, ReaderStyle] = {}
-        self._view: MergeView | None = None
-        self._heat: LabelMap | None = None
+        self._findings: Findings | None = None
+        self._read: Merge | None = None
+        self._asked: MergeOptions | None = None
         self._is_recorded = False
         for prop in (self.hidden, self.shows_heat):
             prop.changed.connect(self._announce_views)
+        self.settings.changed.connect(self.changed.emit)
         session.panel.merged.changed.connect(self._take_merge)
         session.changed.connect(self._on_session_changed)
         self._take_merge(session.panel.merged.value)
@@ -95,12 +107,14 @@ class AgreeModel:
     @property
     def view(self) -> MergeView | None:
         """What the present merge says, None before one."""
-        return self._view
+        return None if self._shown is None else self._shown.view
 
     @property
     def reads(self) -> tuple[ShownRead, ...]:
         """The merged reads that are drawn, by name."""
-        reads = sorted(self._session.panel.reads, key=lambda read: read.name) if self.phase is Phase.OPEN else ()
+        if self._read is None or self.phase is not Phase.OPEN:
+            return ()
+        reads = sorted(self._read.reads, key=lambda read: read.name)
         return tuple(
             ShownRead(self._styles[read.name], read.labels) for read in reads if read.name not in self.hidden.value
         )
@@ -113,17 +127,36 @@ class AgreeModel:
     @property
     def heat(self) -> LabelMap | None:
         """Where readers deviate; None while it is not made, or switched off."""
-        return self._heat if self.shows_heat.value else None
+        return self._shown.heat if self._shown is not None and self.shows_heat.value else None
+
+    @property
+    def _shown(self) -> Findings | None:
+        return self._findings if self.phase is Phase.OPEN else None
 
     @property
     def needs_merge(self) -> bool:
-        """Whether the reads could be merged and are not."""
-        return self.phase is Phase.OPEN and self._session.panel.merged.value is None
+        """Whether the reads could be merged with the present settings and are not."""
+        return self.phase is Phase.OPEN and not self.settings.problem() and not self.is_up_to_date
 
     @property
-    def needs_heat(self) -> bool:
-        """Whether the agreement map of the present merge is still to be made."""
-        return self._view is not None and self._heat is None
+    def is_up_to_date(self) -> bool:
+        """Whether the present merge was made with the present settings, of the present votes."""
+        merge = self._session.panel.merged.value
+        if merge is None or merge.options != self.settings.options:
+            return False
+        newest = max((read.vote.id for read in merge.reads), default=0)
+        return all(vote.id <= newest for vote in self._session.panel.votes() if vote.mask_sha256)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether a merge of these votes with these settings was asked for; one that failed is not tried again."""
+        return self._asked == self.settings.options
+
+    @property
+    def needs_reading(self) -> bool:
+        """Whether the present merge is still to be read out."""
+        merge = self._session.panel.merged.value
+        return merge is not None and merge is not self._read
 
     @property
     def is_recorded(self) -> bool:
@@ -136,31 +169,35 @@ class AgreeModel:
 
     def why_not_record(self) -> str:
         """Return why the consensus cannot be recorded; "" when it can."""
-        if self._view is None:
+        if self.view is None or self.needs_reading:
             return "There is nothing merged yet."
-        return "This consensus is recorded." if self._is_recorded else self.settings.problem()
+        if self._is_recorded:
+            return "This consensus is recorded."
+        return self.settings.problem() or ("" if self.is_up_to_date else "The changed settings are being merged.")
 
     def merge(self) -> Task[Merge]:
         """Return the task that merges the reads as the settings say."""
-        settings = self.settings
-        return self._session.panel.merge(
-            settings.method.value.value,
-            settings.quorum_or_none,
-            settings.domain.value.value,
-            settings.margin.value,
-        )
+        options = self._asked = self.settings.options
+        return self._session.panel.merge(options.method, options.quorum, options.domain, options.margin)
 
-    def make_heat(self) -> Task[LabelMap]:
-        """Return the task that draws where the merged readers deviate."""
+    def read_out(self) -> Task[Findings]:
+        """Return the task that counts the merge's voxels and draws where the readers differ."""
         merge = self._session.panel.merged.value
-        masks = [] if merge is None else [read.labels for read in merge.reads]
 
-        def apply(heat: LabelMap) -> None:
-            if merge is self._session.panel.merged.value:
-                self._heat = heat
+        def work(report: Progress) -> Findings:
+            if merge is None:
+                raise UsageError("There is no merge to look at; merge the reads first.")
+            return _findings(merge)
+
+        def apply(findings: Findings) -> None:
+            if merge is not None and merge is self._session.panel.merged.value:
+                self._read, self._findings = merge, findings
+                self._styles = reader_styles((read.name, read.vote.rater.kind) for read in merge.reads)
+                self.disputes.set_items(findings.disputes)
+                self.changed.emit()
                 self.views_changed.emit()
 
-        return Task("Comparing the reads", Lane.CPU, lambda report: agreement_map(masks), apply)
+        return Task("Comparing the reads", Lane.CPU, work, apply)
 
     def record(self) -> Task[ConsensusRecord]:
         """Return the task that records the merge as the case's consensus."""
@@ -188,18 +225,19 @@ class AgreeModel:
         return ""
 
     def _take_merge(self, merge: Merge | None) -> None:
-        self._heat, self._is_recorded = None, False
+        self._is_recorded = False
+        if merge is not None and merge.options != self._asked:
+            # Somebody else merged (a script, the demo): the settings show how.
+            self.settings.adopt(merge.options)
         if merge is None:
-            self._view, self._styles = None, {}
+            self._findings, self._read, self._styles = None, None, {}
             self.disputes.set_items(())
-        else:
-            self._view = MergeView.of(merge.consensus.to_json(), merge.consensus.labels.table)
-            self._styles = reader_styles((read.name, read.vote.rater.kind) for read in merge.reads)
-            self.disputes.set_items(dispute_rows(merge, [_named(read) for read in merge.reads]))
+            self.views_changed.emit()
         self.changed.emit()
-        self.views_changed.emit()
 
     def _on_session_changed(self, change: Change, source: object) -> None:
+        if change & (Change.VOLUME | Change.VOTES):
+            self._asked = None
         if change & Change.VOLUME:
             self.hidden.value = frozenset()
             self.views_changed.emit()
@@ -210,5 +248,8 @@ class AgreeModel:
         self.views_changed.emit()
 
 
-def _named(read: Read) -> str:
-    return read.name
+def _findings(merge: Merge) -> Findings:
+    table = merge.consensus.labels.table
+    rows = dispute_rows(merge.disputes, [read.name for read in merge.reads], table)
+    view = MergeView.of(merge.consensus.to_json(), table)
+    return Findings(view, rows, agreement_map([read.labels for read in merge.reads]))

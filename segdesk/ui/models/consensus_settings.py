@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from segdesk.core.events import Property, Signal
+from segdesk.session.panel import MergeOptions
 
 
 class Method(StrEnum):
@@ -65,9 +66,17 @@ class ConsensusSettings:
         return quorum_problem(self.quorum.value)
 
     @property
-    def quorum_or_none(self) -> str | None:
-        """The quorum where the method has one."""
-        return self.quorum.value.strip() if self.method.value is Method.QUORUM else None
+    def options(self) -> MergeOptions:
+        """The settings as the session takes them; a quorum only where the method has one."""
+        quorum = self.quorum.value.strip() if self.method.value is Method.QUORUM else None
+        return MergeOptions(self.method.value.value, quorum, self.domain.value.value, self.margin.value)
+
+    def adopt(self, options: MergeOptions) -> None:
+        """Show what a merge was made with."""
+        self.method.value = Method(options.method)
+        self.quorum.value = options.quorum or self.quorum.value
+        self.domain.value = Domain(options.domain)
+        self.margin.value = options.margin
 
     def _announce(self, value: Any) -> None:
         self.changed.emit()

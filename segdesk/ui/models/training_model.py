@@ -52,6 +52,7 @@ class TrainingModel:
         self._story = TrainingStory()
         self._state = RunState.IDLE
         self._taken = 0
+        self._is_promoted = False
         self.minutes: Property[float] = Property(10.0, minimum=0.1, maximum=1440.0, unit="min")
         self.chosen: Property[str] = Property("")
         self.chosen.changed.connect(self._announce)
@@ -105,7 +106,7 @@ class TrainingModel:
         result = self._story.result
         if result is None or self.is_running:
             return "There is no finished challenger."
-        if result.promoted:
+        if result.promoted or self._is_promoted:
             return "The challenger is the champion already."
         if result.verdict is Verdict.WORSE:
             return "The challenger is worse on the test patients."
@@ -123,7 +124,7 @@ class TrainingModel:
         """Return the task that starts training from the chosen model with the budget."""
         task = self._session.teaching.start(Path(self.chosen.value), Budget(seconds=60.0 * self.minutes.value))
         self._story = TrainingStory(log=[Told("Freezing the data and starting the training process.")])
-        self._taken = 0
+        self._taken, self._is_promoted = 0, False
         self._set_state(RunState.STARTING)
         return task
 
@@ -151,11 +152,21 @@ class TrainingModel:
     def promote(self) -> Task[PromotionRecord]:
         """Return the task that makes the challenger champion."""
         result = self._story.result
-        return self._session.teaching.promote("" if result is None else result.reason)
+        task = self._session.teaching.promote("" if result is None else result.reason)
+        return self._noting(task, is_promoted=True)
 
     def roll_back(self) -> Task[PromotionRecord]:
         """Return the task that makes the champion before champion again."""
-        return self._session.teaching.rollback("Rolled back in the window.")
+        return self._noting(self._session.teaching.rollback("Rolled back in the window."), is_promoted=False)
+
+    def _noting(self, task: Task[PromotionRecord], *, is_promoted: bool) -> Task[PromotionRecord]:
+        """Return the task that also notes whether the challenger is champion now."""
+
+        def apply(record: PromotionRecord) -> None:
+            self._is_promoted = is_promoted
+            task.apply(record)
+
+        return Task(task.title, task.lane, task.work, apply)
 
     def list_models(self) -> Task[ModelListing]:
         """Return the task that looks for models on disk and reads the project's lineage."""
@@ -171,7 +182,8 @@ class TrainingModel:
 
     def _on_session_changed(self, change: Change, source: object) -> None:
         if change & Change.PROJECT:
-            self._story, self._taken, self._state = TrainingStory(), 0, RunState.IDLE
+            self._story, self._taken, self._is_promoted = TrainingStory(), 0, False
+            self._state = RunState.IDLE
         if change & (Change.PROJECT | Change.MODEL):
             self._catch_up()
         if change & (Change.PROJECT | Change.CASES | Change.CONSENSUS | Change.MODEL):

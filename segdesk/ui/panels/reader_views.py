@@ -60,10 +60,13 @@ class ReaderViews(QWidget):
         return None if self._views is None else self._views.cursor_kji.value
 
     def show_case(self, case: OpenCase | None) -> None:
-        """Look at another case, or at none."""
+        """Look at another case, or at none; the place is kept where the grid is the same."""
         if case is not self._case:
+            before, place = self._case, self.cursor_kji
             self._case = case
             self._build_panes()
+            if before and case and place and case.volume.geometry == before.volume.geometry:
+                self.go_to(place)
         self.refresh()
 
     def go_to(self, index_kji: tuple[float, float, float]) -> None:

@@ -42,7 +42,7 @@ class AgreeWorkspace(QWidget):
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._merging: Job | None = None
-        self._is_stale = self._is_comparing = False
+        self._is_comparing = False
         self.model = AgreeModel(session)
         self.views = ReaderViews(self.model)
         self.controls = ConsensusControls(self.model.settings)
@@ -55,7 +55,6 @@ class AgreeWorkspace(QWidget):
         self.empty = EmptyState("", "")
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
-        self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self.merge)
         for keys, run in (("N", self.next_dispute), ("Shift+N", self.previous_dispute)):
             QShortcut(QKeySequence(keys), self).activated.connect(run)
@@ -89,12 +88,13 @@ class AgreeWorkspace(QWidget):
             return
         if self._merging is not None:
             self._merging.cancel()
-        self._is_stale = False
+        self.problems.set_texts(())
         self._merging = self._start(self.model.merge())
         self._merging.finished.connect(self._on_merge_finished)
 
     def record(self) -> None:
         """Store the merge as the case's consensus."""
+        self.problems.set_texts(())
         self._start(self.model.record())
 
     def next_dispute(self) -> None:
@@ -119,22 +119,21 @@ class AgreeWorkspace(QWidget):
         """Merge and compare what is not yet, but only for somebody who looks."""
         if not self.isVisible():
             return
-        if (self.model.needs_merge or self._is_stale) and self._merging is None:
-            self.merge()
-        if self.model.needs_heat and not self._is_comparing:
+        is_waiting = self._settle.isActive() or self._merging is not None
+        if self.model.needs_merge and not self.model.is_asked_for and not is_waiting:
+            self._settle.start(0 if self.model.view is None else SETTLE_MS)
+        if self.model.needs_reading and not self._is_comparing:
             self._is_comparing = True
-            self._start(self.model.make_heat()).finished.connect(self._on_compared)
+            self._start(self.model.read_out()).finished.connect(self._on_compared)
 
     def _on_settings(self) -> None:
-        self._is_stale = True
-        if self.isVisible():
-            self._settle.start()
+        if self.isVisible() and self.model.needs_merge:
+            self._settle.start(SETTLE_MS)
 
     def _on_merge_finished(self) -> None:
         if self.sender() is self._merging:
             self._merging = None
-            if self._is_stale and self.isVisible():
-                self._settle.start()
+            self._catch_up()
 
     def _on_compared(self) -> None:
         self._is_comparing = False
@@ -160,7 +159,6 @@ class AgreeWorkspace(QWidget):
             self.model.disputes.go_to(row.number - 1)
 
     def _start(self, task: Task[Any]) -> Job:
-        self.problems.set_texts(())
         return self._jobs.start(task, on_error=self._on_error)
 
     def _on_error(self, error: Exception) -> None:

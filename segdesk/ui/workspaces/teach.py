@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from segdesk.core.events import Change
@@ -32,6 +33,7 @@ class TeachWorkspace(QWidget):
     def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._jobs = session, jobs
+        self._is_stale = True
         self.model = TrainingModel(session)
         self.setup = TeachSetup(self.model)
         self.progress = TrainingProgress(self.model)
@@ -66,8 +68,17 @@ class TeachWorkspace(QWidget):
     def _on_session_changed(self, change: Change, source: object) -> None:
         if change & (Change.PROJECT | Change.MODEL | Change.SCORES):
             self._show_page()
-            if self._session.project is not None:
-                self._jobs.start(self.model.list_models())
+            self._is_stale = True
+            self._catch_up()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what changed while nobody looked."""
+        super().showEvent(event)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._is_stale and self.isVisible() and self._session.project is not None:
+            self._list_models()
 
     def _show_page(self) -> None:
         self._pages.setCurrentIndex(0 if self._session.project is None else 1)
@@ -93,7 +104,9 @@ class TeachWorkspace(QWidget):
         self._start_and_list(self.model.roll_back())
 
     def _start_and_list(self, task: Task[Any]) -> None:
-        self._jobs.start(task).succeeded.connect(self._list_models)
+        self._is_stale = True
+        self._jobs.start(task).succeeded.connect(self._catch_up)
 
     def _list_models(self) -> None:
+        self._is_stale = False
         self._jobs.start(self.model.list_models())
