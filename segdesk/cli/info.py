@@ -22,6 +22,10 @@ def info(path: PathArgument, json: JsonOption = False, quiet: QuietOption = Fals
     console = Console(json=json, quiet=quiet)
     with console.progress(f"Looking at {path.name}") as report:
         found = scan(path, report)
+        if path.is_file():
+            # A header promises; only the pixels tell whether a lone file is whole.
+            for entry in found.series:
+                entry.read(report)
     payload = found.to_json()
     if not found.series:
         raise Refused(_nothing_to_open(found), {"refused": payload["refused"], "skipped": found.skipped})
