@@ -156,7 +156,6 @@ def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance
         layout=layout,
         frames=frames_of(dataset, layout, path),
         patient_key=_patient_key(dataset),
-        study_uid=text_of(dataset, "StudyInstanceUID"),
         series_uid=text_of(dataset, "SeriesInstanceUID"),
         sop_uid=text_of(dataset, "SOPInstanceUID"),
         modality=text_of(dataset, "Modality").upper(),

@@ -140,7 +140,6 @@ class Instance:
     layout: PixelLayout
     frames: tuple[Frame, ...]
     patient_key: str
-    study_uid: str
     series_uid: str
     sop_uid: str
     modality: str

@@ -36,14 +36,15 @@ class DicomFind:
 def find_series(paths: Sequence[Path], report: Progress) -> DicomFind:
     """Read all headers and pass them through the gate.
 
-    Patients, studies and series are never merged; one series may give several entries.
+    Patients and series are never merged; one series may give several entries.
     """
     headers = read_headers(paths, report)
     refused = [Refusal(error.code, error.message, 1) for error in headers.failures]
-    groups: dict[tuple[str, str, str], list[Instance]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in headers.instances:
         key = instance.series_uid or str(instance.path)
-        groups[instance.patient_key, instance.study_uid, key].append(instance)
+        # Not by study: series UIDs are unique, and some writers give every slice a study of its own.
+        groups[instance.patient_key, key].append(instance)
     entries: list[SeriesEntry] = []
     for group in groups.values():
         found, bad = _entries_of(group)

@@ -10,7 +10,7 @@ _KEYWORDS = (
     "Modality", "SeriesDescription", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate",
     "SliceThickness", "EchoTime", "SpacingBetweenSlices", "TriggerTime", "ImagerPixelSpacing",
     "EstimatedRadiographicMagnificationFactor", "NominalScannedPixelSpacing", "DiffusionBValue",
-    "StudyInstanceUID", "SeriesInstanceUID", "AcquisitionNumber", "InstanceNumber",
+    "SeriesInstanceUID", "AcquisitionNumber", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
     "ImagesInAcquisition", "StackID",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing",

@@ -224,6 +224,11 @@ def test_two_series_in_a_folder_are_two_entries(tmp_path: Path) -> None:
     assert len(scan(tmp_path).series) == 2
 
 
+def test_a_series_whose_slices_name_different_studies_is_one_volume(shared_data: Path) -> None:
+    volume = read_volume(shared_data / "dicom-seg-rtstruct/rt-utils/oriented_data")
+    assert volume.array.shape == (3, 50, 100)
+
+
 def test_text_and_reports_are_skipped_and_counted(tmp_path: Path) -> None:
     write_series(tmp_path, axial(0, 5))
     (tmp_path / "README").write_text("no image")
