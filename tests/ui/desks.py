@@ -5,10 +5,13 @@ Import as ``from tests.ui.desks import desk_with_cases``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
@@ -17,7 +20,9 @@ from segdesk.core.volume import Volume
 from segdesk.io import write_volume
 from segdesk.session import Session, SessionSettings
 from segdesk.store.records import RaterKind
+from segdesk.ui.jobs import Jobs
 
+Workspace = TypeVar("Workspace", bound=QWidget)
 SHAPE_KJI = (9, 15, 15)
 SPACING_KJI_MM = (3.0, 0.8, 1.1)
 
@@ -61,6 +66,25 @@ def read_of(offset_i: int = 0) -> LabelMap:
     return LabelMap.of(array, Geometry.from_spacing(SHAPE_KJI, SPACING_KJI_MM))
 
 
+def on_screen(
+    qtbot: QtBot, make: Callable[[Session, Jobs], Workspace], session: Session, *, is_shown: bool = True
+) -> tuple[Workspace, Jobs]:
+    """Show a workspace; when the test ends, its jobs end before it is closed."""
+    jobs = Jobs()
+    workspace = make(session, jobs)
+
+    def finish(_: object) -> None:
+        workspace.hide()
+        jobs.shut_down()
+        qtbot.waitUntil(lambda: not jobs.running)
+
+    qtbot.addWidget(workspace, before_close_func=finish)
+    workspace.resize(1280, 700)
+    if is_shown:
+        workspace.show()
+    return workspace, jobs
+
+
 class ScriptedRun:
     """A training child that says what it is told, a list of events a poll."""
 
@@ -94,6 +118,3 @@ class ScriptedTrainer:
     def start(self, job: TrainingJob) -> ScriptedRun:
         self.run = ScriptedRun(job.folder, self._script)
         return self.run
-
-
-__all__ = ["ScriptedTrainer", "desk_with_cases", "image_file", "read_of", "submit"]

@@ -11,20 +11,14 @@ from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
 from segdesk.session import Session
 from segdesk.store.records import CaseStatus, RaterKind
-from segdesk.ui.jobs import Jobs
 from segdesk.ui.models.agree_model import Phase
 from segdesk.ui.models.consensus_settings import Method
 from segdesk.ui.workspaces.agree import AgreeWorkspace
-from tests.ui.desks import SHAPE_KJI, SPACING_KJI_MM, desk_with_cases, read_of, submit
+from tests.ui.desks import SHAPE_KJI, SPACING_KJI_MM, desk_with_cases, on_screen, read_of, submit
 
 
 def shown(qtbot: QtBot, session: Session) -> AgreeWorkspace:
-    jobs = Jobs()
-    workspace = AgreeWorkspace(session, jobs)
-    jobs.setParent(workspace)
-    qtbot.addWidget(workspace, before_close_func=lambda _: jobs.shut_down())
-    workspace.resize(1280, 700)
-    workspace.show()
+    workspace, _ = on_screen(qtbot, AgreeWorkspace, session)
     return workspace
 
 
@@ -179,10 +173,7 @@ def test_another_case_shows_nothing_of_the_one_before(qtbot: QtBot, complete: Se
 
 
 def test_nothing_is_merged_for_nobody(qtbot: QtBot, complete: Session) -> None:
-    jobs = Jobs()
-    workspace = AgreeWorkspace(complete, jobs)
-    jobs.setParent(workspace)
-    qtbot.addWidget(workspace)
+    workspace, jobs = on_screen(qtbot, AgreeWorkspace, complete, is_shown=False)
     assert workspace.model.needs_merge
     assert jobs.running == ()
 

@@ -11,19 +11,13 @@ from pytestqt.qtbot import QtBot
 from segdesk.session import Session
 from segdesk.ui.dialogs.new_project import NewProject, NewProjectDialog
 from segdesk.ui.dialogs.series_browser import SeriesBrowserDialog
-from segdesk.ui.jobs import Jobs
 from segdesk.ui.models.case_list_model import CaseFilter
 from segdesk.ui.workspaces.cases import CasesWorkspace
-from tests.ui.desks import desk_with_cases, image_file
+from tests.ui.desks import desk_with_cases, image_file, on_screen
 
 
 def shown(qtbot: QtBot, session: Session) -> CasesWorkspace:
-    jobs = Jobs()
-    workspace = CasesWorkspace(session, jobs)
-    jobs.setParent(workspace)
-    qtbot.addWidget(workspace, before_close_func=lambda _: jobs.shut_down())
-    workspace.resize(1280, 700)
-    workspace.show()
+    workspace, _ = on_screen(qtbot, CasesWorkspace, session)
     return workspace
 
 

@@ -7,18 +7,12 @@ from pytestqt.qtbot import QtBot
 
 from segdesk.io import write_labels
 from segdesk.session import Session
-from segdesk.ui.jobs import Jobs
 from segdesk.ui.workspaces.score import ScoreWorkspace
-from tests.ui.desks import desk_with_cases, read_of, submit
+from tests.ui.desks import desk_with_cases, on_screen, read_of, submit
 
 
 def shown(qtbot: QtBot, session: Session) -> ScoreWorkspace:
-    jobs = Jobs()
-    workspace = ScoreWorkspace(session, jobs)
-    jobs.setParent(workspace)
-    qtbot.addWidget(workspace, before_close_func=lambda _: jobs.shut_down())
-    workspace.resize(1280, 700)
-    workspace.show()
+    workspace, _ = on_screen(qtbot, ScoreWorkspace, session)
     return workspace
 
 

@@ -8,11 +8,10 @@ from pytestqt.qtbot import QtBot
 from segdesk.core.training import TrainingJob
 from segdesk.io import write_labels
 from segdesk.session import Budget, Session
-from segdesk.ui.jobs import Jobs
 from segdesk.ui.models.training_model import RunState
 from segdesk.ui.workspaces.teach import TeachWorkspace
 from tests.session.toys import toy_model
-from tests.ui.desks import ScriptedRun, ScriptedTrainer, desk_with_cases, read_of
+from tests.ui.desks import ScriptedRun, ScriptedTrainer, desk_with_cases, on_screen, read_of
 
 PROGRESS = {"event": "progress", "step": 10, "steps": 40, "loss": 0.7, "seconds": 1.0, "seconds_left": 3.0}
 VALIDATION = {"event": "validation", "step": 20, "mean_dice": 0.8, "labels": {"1": 0.8}, "n_cases": 1}
@@ -53,12 +52,7 @@ def desk(tmp_path: Path, *script: list[dict[str, object]]) -> tuple[Session, Tra
 
 
 def shown(qtbot: QtBot, session: Session) -> TeachWorkspace:
-    jobs = Jobs()
-    workspace = TeachWorkspace(session, jobs)
-    jobs.setParent(workspace)
-    qtbot.addWidget(workspace, before_close_func=lambda _: jobs.shut_down())
-    workspace.resize(1280, 700)
-    workspace.show()
+    workspace, _ = on_screen(qtbot, TeachWorkspace, session)
     return workspace
 
 
