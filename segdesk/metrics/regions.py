@@ -14,7 +14,8 @@ def label_boxes(labels: LabelMap) -> dict[int, Box]:
     """Return the tight box of each non-zero value, over all layers, in one pass a layer."""
     boxes: dict[int, Box] = {}
     for layer in labels.layers:
-        for value, found in enumerate(ndimage.find_objects(layer), start=1):
+        objects = ndimage.find_objects(layer) if layer.size else []
+        for value, found in enumerate(objects, start=1):
             if found is not None:
                 k, j, i = found
                 box = Box((k.start, j.start, i.start), (k.stop, j.stop, i.stop))
