@@ -96,6 +96,7 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
         As `train`.
     """
     refuse_existing(settings.out, settings.overwrite)
+    device = resolve_device(settings.device)
     report(0, 0, "Loading the model")
     base = find_model(settings.model)
     champion = load_model(base).network
@@ -107,7 +108,6 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
         emit({"event": "warning", **warning.to_json()})
     spec = _challenger_spec(base, material)
     run = Run(spec, recipe, material, settings.budget, settings.seed, work_folder(settings.out))
-    device = resolve_device(settings.device)
     with reproducible(settings.seed, settings.threads):
         before = score_cases(champion.to(device), base.spec, material.test, report)
         network = load_model(base).network.to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import shlex
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,12 @@ from segdesk.nn.scoring import CaseDice, as_csv
 from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import ModelSpec
 from segdesk.zoo.writer import write_model_folder
+
+
+_LIMITS = (
+    "The score holds for images like those of the data set. Other scanners, protocols, ages and diseases "
+    "were not measured; check every mask."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ def write_model(folder: Path, outcome: Outcome, *, overwrite: bool) -> ModelFold
     if outcome.recipe.text:
         extras["recipe.toml"] = outcome.recipe.text
     payload = save({name: tensor.contiguous() for name, tensor in sorted(outcome.weights.items())})
-    return write_model_folder(folder, outcome.spec, payload, card(outcome), extras, overwrite=overwrite)
+    text = card(outcome, hashlib.sha256(payload).hexdigest())
+    return write_model_folder(folder, outcome.spec, payload, text, extras, overwrite=overwrite)
 
 
 class Settings(Protocol):
@@ -127,7 +135,7 @@ def curve_png(history: History, spec: ModelSpec) -> bytes:
     return file.getvalue()
 
 
-def card(outcome: Outcome) -> str:
+def card(outcome: Outcome, weights_sha256: str) -> str:
     """Return the model card, Markdown; every figure in it was measured in this run."""
     spec, training = outcome.spec, outcome.spec.training
     lines = [f"# {spec.title}", "", "For research use only; not a medical device.", "", "## Data", ""]
@@ -140,6 +148,7 @@ def card(outcome: Outcome) -> str:
     lines += ["", "## Labels", "", *(f"- {label.value}: {label.name}" for label in spec.labels)]
     lines += ["", "## Training", "", "```", outcome.command, "```", "", _how(outcome), ""]
     lines += ["![Learning curve](learning_curve.png)", "", "## Score", "", *_score_lines(outcome), ""]
+    lines += ["## Limits", "", _LIMITS, "", f"SHA-256 of weights.safetensors: `{weights_sha256}`"]
     return "\n".join(lines) + "\n"
 
 

@@ -95,7 +95,7 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
         (``exists``), or a loss that is no number (``diverged``).
     """
     refuse_existing(settings.out, settings.overwrite)
-    recipe = _recipe(settings)
+    recipe, device = _recipe(settings), resolve_device(settings.device)
     dataset = read_dataset(settings.data, recipe.layout, settings.split)
     material = load_material(dataset, divide(dataset, recipe.training.fold), report)
     for warning in material.warnings:
@@ -103,7 +103,7 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     spec = plan_model(dataset, material.train, recipe, settings.out.name)
     run = Run(spec, recipe, material, settings.budget, settings.seed, work_folder(settings.out))
     with reproducible(settings.seed, settings.threads):
-        network = network_of(spec).to(resolve_device(settings.device))
+        network = network_of(spec).to(device)
         fitted = fit_network(network, run, emit, report)
         network.load_state_dict(dict(fitted.weights))
         scores = score_cases(network, spec, material.test, report)
