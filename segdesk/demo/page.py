@@ -9,7 +9,7 @@ from typing import Any
 from segdesk.core.labels import LabelTable
 from segdesk.demo import sources
 from segdesk.demo.story import DemoOutcome, DemoSettings
-from segdesk.report.document import Document, Figure, Item, Notice, Picture, Section, Share, Table, Tone
+from segdesk.report.document import Cell, Document, Figure, Item, Notice, Picture, Section, Share, Table, Tone
 from segdesk.review import Dispute
 from segdesk.session import ScoreEntry
 from segdesk.session.panel import Merge
@@ -92,7 +92,7 @@ def _opened(outcome: DemoOutcome) -> Section:
 
 def _drafted(outcome: DemoOutcome, settings: DemoSettings) -> Section:
     rows = tuple(
-        (side, int(value), label["name"], float(label["volume_mm3"]), float(manifest["seconds"]["total"]))
+        (side, f"{value} {label['name']}", _whole(label["volume_mm3"]), float(manifest["seconds"]["total"]))
         for side, manifest in outcome.drafts.items()
         for value, label in manifest["labels"].items()
     )
@@ -103,7 +103,7 @@ def _drafted(outcome: DemoOutcome, settings: DemoSettings) -> Section:
         (
             f"The model {first['model']} ran on the {first['device']} in a box around each hippocampus. Every reader "
             "accepted the draft and corrected it with the brush; each stroke can be undone.",
-            Table(("Side", "Label", "Name", "Volume (mm³)", "Seconds"), rows, "The model's drafts, before correction."),
+            Table(("Side", "Label", "Volume (mm³)", "Seconds"), rows, "The model's drafts, before correction."),
             *_photo(outcome, "2-draft"),
             Table(("Reader", "Strokes"), strokes, f"Corrections of the n = {len(settings.readers)} simulated readers."),
             *_photo(outcome, "3-corrected"),
@@ -112,13 +112,18 @@ def _drafted(outcome: DemoOutcome, settings: DemoSettings) -> Section:
 
 
 def _agreed(outcome: DemoOutcome) -> Section:
-    staple = _facts(outcome.merges["staple"])
+    staple, names = _facts(outcome.merges["staple"]), outcome.merges["staple"].consensus.labels.table
     merges = tuple(
         (method, *(_facts(merge)["voxels"][key] for key in ("consensus", "disputed", "undecided")))
         for method, merge in outcome.merges.items()
     )
     raters = tuple(
-        (rater["name"], int(value), Share(rater["sensitivity"][value]), Share(rater["specificity"][value]))
+        (
+            rater["name"],
+            f"{value} {names.name_of(int(value))}",
+            Share(rater["sensitivity"][value]),
+            Share(rater["specificity"][value]),
+        )
         for rater in staple["raters"]
         for value in rater["sensitivity"]
     )
@@ -135,16 +140,21 @@ def _agreed(outcome: DemoOutcome) -> Section:
                 raters,
                 "STAPLE's estimate for each reader, within the box around all masks.",
             ),
-            *_pairs(staple["agreement"]),
+            *_pairs(staple["agreement"], names),
             *_disputes(outcome),
             *_photo(outcome, "4-agree"),
         ),
     )
 
 
-def _pairs(agreement: Mapping[str, Any]) -> Iterator[Item]:
+def _pairs(agreement: Mapping[str, Any], names: LabelTable) -> Iterator[Item]:
     rows = tuple(
-        (int(value), Share(row["pairwise_dice"]["mean"]), Share(row["pairwise_dice"]["min"]), row["gci"])
+        (
+            f"{value} {names.name_of(int(value))}",
+            Share(row["pairwise_dice"]["mean"]),
+            Share(row["pairwise_dice"]["min"]),
+            row["gci"],
+        )
         for value, row in agreement["labels"].items()
     )
     yield Table(
@@ -162,7 +172,7 @@ def _disputes(outcome: DemoOutcome) -> Iterator[Item]:
         shown = (
             f"The {len(rows)} largest of {len(disputes)} disputes." if len(disputes) > len(rows) else "All disputes."
         )
-        yield Table(("Dispute", "Voxels", "Volume (mm³)", "Split", "Opinions", "Undecided"), rows, shown)
+        yield Table(("Dispute", "Opinions", "Split", "Voxels", "Volume (mm³)", "Undecided voxels"), rows, shown)
 
 
 def _scored(outcome: DemoOutcome) -> Section:
@@ -175,7 +185,7 @@ def _scored(outcome: DemoOutcome) -> Section:
             Share(row["dice"]),
             Share(row["iou"]),
             row["hd95_mm"],
-            row["volume_error_mm3"],
+            _whole(row["volume_error_mm3"]),
         )
         for entry in entries
         for value, row in _labels(entry).items()
@@ -243,9 +253,19 @@ def _photo(outcome: DemoOutcome, name: str) -> Iterator[Item]:
         yield Picture(photo.path.read_bytes(), photo.caption)
 
 
-def _dispute_row(dispute: Dispute, names: LabelTable) -> tuple[int, int, float, str, str, int]:
+def _dispute_row(dispute: Dispute, names: LabelTable) -> tuple[Cell, ...]:
     opinions = ", ".join(names.name_of(value) for value in dispute.values)
-    return dispute.id, dispute.size_voxels, dispute.volume_mm3, dispute.split, opinions, dispute.undecided_voxels
+    size, volume = dispute.size_voxels, _whole(dispute.volume_mm3)
+    return f"#{dispute.id}", opinions, dispute.split, size, volume, dispute.undecided_voxels
+
+
+def _label(value: str, names: LabelTable) -> str:
+    return f"{value} {names.name_of(int(value))}"
+
+
+def _whole(number: float | None) -> int | None:
+    """Return a volume without decimals: voxels are 1 mm³ here."""
+    return None if number is None else round(number)
 
 
 def _colophon(outcome: DemoOutcome) -> Iterator[tuple[str, str]]:

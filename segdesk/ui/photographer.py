@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QPointF, QTimer
+from PySide6.QtCore import QEventLoop, QMessageLogContext, QPointF, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QWidget
 
 from segdesk.core.settings import Settings
@@ -54,6 +54,7 @@ class Photographer:
     """
 
     def __init__(self, session: Session, theme: ThemeName = ThemeName.DARK) -> None:
+        qInstallMessageHandler(_ignore)
         app = QApplication.instance()
         if not isinstance(app, QApplication):
             app = QApplication(["segdesk"])
@@ -86,6 +87,7 @@ class Photographer:
         self.window.close()
         self.window.deleteLater()
         self._app.processEvents()
+        qInstallMessageHandler(None)
 
     def _settle(self) -> None:
         """Let events through until no job has run for a while.
@@ -106,6 +108,10 @@ class Photographer:
         clock.start(_LOOK_MS)
         loop.exec()
         clock.stop()
+
+
+def _ignore(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
+    """Drop what the offscreen platform says it cannot do: there is no window manager."""
 
 
 def _look_at(page: QWidget, focus: Focus) -> None:
