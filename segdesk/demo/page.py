@@ -120,7 +120,7 @@ def _agreed(outcome: DemoOutcome) -> Section:
     raters = tuple(
         (
             rater["name"],
-            f"{value} {names.name_of(int(value))}",
+            _label(value, names),
             Share(rater["sensitivity"][value]),
             Share(rater["specificity"][value]),
         )
@@ -150,7 +150,7 @@ def _agreed(outcome: DemoOutcome) -> Section:
 def _pairs(agreement: Mapping[str, Any], names: LabelTable) -> Iterator[Item]:
     rows = tuple(
         (
-            f"{value} {names.name_of(int(value))}",
+            _label(value, names),
             Share(row["pairwise_dice"]["mean"]),
             Share(row["pairwise_dice"]["min"]),
             row["gci"],
