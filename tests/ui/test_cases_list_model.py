@@ -35,7 +35,7 @@ def model() -> CaseListModel:
             summary("drafted", draft=True),
             summary("begun", 2, status=CaseStatus.READING),
             summary("complete", 3, status=CaseStatus.READ),
-            summary("disputed", 3, disputes=4, status=CaseStatus.READ),
+            summary("disputed", 3, disputes=4, status=CaseStatus.AGREED),
             summary("agreed", 3, disputes=0, status=CaseStatus.AGREED, modality="CT"),
         ]
     )
@@ -47,12 +47,12 @@ def names(model: CaseListModel) -> list[str]:
 
 
 def test_the_case_whose_next_step_is_worth_most_comes_first(model: CaseListModel) -> None:
-    assert names(model) == ["disputed", "complete", "begun", "drafted", "untouched", "agreed"]
+    assert names(model) == ["complete", "begun", "drafted", "untouched", "disputed", "agreed"]
 
 
 def test_the_next_case_comes_with_its_reason(model: CaseListModel) -> None:
     assert model.next_row is not None
-    assert model.next_row.reason == "4 disputes to decide"
+    assert model.next_row.reason == "All reads are in, merge them"
 
 
 def test_a_finished_project_has_no_next_case() -> None:
@@ -69,9 +69,9 @@ def test_an_empty_project_has_no_next_case() -> None:
     ("chosen", "expected"),
     [
         (CaseFilter.TO_READ, ["begun", "drafted", "untouched"]),
-        (CaseFilter.TO_MERGE, ["disputed", "complete"]),
+        (CaseFilter.TO_MERGE, ["complete"]),
         (CaseFilter.DISPUTED, ["disputed"]),
-        (CaseFilter.AGREED, ["agreed"]),
+        (CaseFilter.AGREED, ["disputed", "agreed"]),
     ],
 )
 def test_a_filter_shows_its_cases_and_knows_their_number(
@@ -114,4 +114,10 @@ def test_setting_the_same_search_twice_is_announced_once(model: CaseListModel) -
 
 
 def test_the_line_below_the_list_counts_what_is_to_do(model: CaseListModel) -> None:
-    assert model.summary_text() == "6 cases · 3 to read · 2 to merge · 1 disputed · 1 agreed"
+    assert model.summary_text() == "6 cases · 3 to read · 1 to merge · 1 disputed · 2 agreed"
+
+
+def test_an_agreed_case_with_disputes_says_so_and_comes_late(model: CaseListModel) -> None:
+    reasons = {row.case.name: row.reason for row in model.rows}
+    assert reasons["disputed"] == "Agreed, with 4 disputes to look at"
+    assert reasons["agreed"] == "Agreed, nothing to do"

@@ -145,9 +145,9 @@ def _row(summary: CaseSummary) -> CaseRow:
 def next_step(summary: CaseSummary) -> tuple[float, str]:
     """Return how much the next step on a case is worth, and what it is.
 
-    Disputes come first (one decision settles what several readers paid for), then merging what
-    is fully read, then cases whose panel is nearest to complete, then those with a draft to
-    correct, then the untouched ones.
+    Merging what is fully read comes first (one click settles what several readers paid for),
+    then cases whose panel is nearest to complete, those with a draft to correct, the untouched
+    ones, and last agreed ones whose disputes an adjudicator may look at.
 
     Returns
     -------
@@ -155,12 +155,15 @@ def next_step(summary: CaseSummary) -> tuple[float, str]:
         A value in [0, 1] and the reason shown to the reader; 0 when nothing is left to do.
     """
     missing = max(0, summary.reads_needed - summary.reads_done)
-    if summary.disputes:
-        return 1.0, f"{count(summary.disputes, 'dispute')} to decide"
     if summary.status is CaseStatus.AGREED:
-        return 0.0, "Agreed, nothing to do"
+        disputes = summary.disputes or 0
+        return (
+            (0.1, f"Agreed, with {count(disputes, 'dispute')} to look at")
+            if disputes
+            else (0.0, "Agreed, nothing to do")
+        )
     if missing == 0:
-        return 0.9, "All reads are in, merge them"
+        return 1.0, "All reads are in, merge them"
     if summary.reads_done:
         return 0.5 + 0.3 * summary.reads_done / summary.reads_needed, f"{count(missing, 'read')} missing"
     if summary.has_draft:

@@ -26,7 +26,7 @@ _ROLES = {
 
 _LINEAGE_COLUMNS: tuple[Column[LineageRow], ...] = (
     Column("Model", lambda row: row.name, tip=lambda row: _lineage_tip(row), width_px=0),
-    Column("Verdict", lambda row: "champion" if row.is_champion else verdict_word(row.verdict), width_px=88),
+    Column("Verdict", lambda row: "champion" if row.is_champion else verdict_word(row.verdict), width_px=112),
 )
 
 

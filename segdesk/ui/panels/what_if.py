@@ -47,8 +47,8 @@ def _tip(row: _QualityRow) -> str:
 
 _COLUMNS: tuple[Column[_QualityRow], ...] = (
     Column("Reader", lambda row: row.style.label, tip=_tip, width_px=0),
-    _share("Sens.", "sensitivity", "Sensitivity: part of the merged label that the reader drew", 56),
-    _share("Spec.", "specificity", "Specificity within the domain: part of the rest that the reader left out", 56),
+    _share("Sens.", "sensitivity", "Sensitivity: part of the merged label that the reader drew", 68),
+    _share("Spec.", "specificity", "Specificity within the domain: part of the rest that the reader left out", 68),
 )
 
 

@@ -14,7 +14,10 @@ Matrix = Sequence[Sequence[float]]
 
 _CELL_HEIGHT_PX = 28
 _MAX_CELL_PX = 64
-_MIN_CELL_PX = 30
+_WISHED_CELL_PX = 28
+_TEXT_FITS_PX = 25
+_LEAST_NAMES_PX = 56
+_LEAST_WIDTH_PX = 160
 _GAP_PX = 2
 _NAMES_SHARE = 0.4
 
@@ -45,8 +48,8 @@ class MatrixView(QWidget):
         return QSize(280, (len(self._names) + 1) * _CELL_HEIGHT_PX)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the height of all rows and room for the narrowest cells."""
-        return QSize(96 + _MIN_CELL_PX * len(self._names), self.sizeHint().height())
+        """Return the height of all rows; cells of many raters get narrow instead of widening the panel."""
+        return QSize(_LEAST_WIDTH_PX, self.sizeHint().height())
 
     def tip_at(self, point: QPoint) -> str:
         """Return what the cell under a point says in full, "" beside the cells."""
@@ -74,12 +77,12 @@ class MatrixView(QWidget):
     def _names_width(self) -> int:
         metrics = self.fontMetrics()
         widest = max((metrics.horizontalAdvance(f"{n}  {name}") for n, name in enumerate(self._names, 1)), default=0)
-        room = self.width() - _MIN_CELL_PX * len(self._names)
-        return max(72, min(widest + 12, int(self.width() * _NAMES_SHARE), room))
+        room = self.width() - _WISHED_CELL_PX * len(self._names)
+        return max(_LEAST_NAMES_PX, min(widest + 12, int(self.width() * _NAMES_SHARE), room))
 
     def _cells(self) -> list[tuple[int, int, QRect]]:
         n, left = len(self._names), self._names_width()
-        width = max(_MIN_CELL_PX, min(_MAX_CELL_PX, (self.width() - left) // max(1, n)))
+        width = max(_GAP_PX + 1, min(_MAX_CELL_PX, (self.width() - left) // max(1, n)))
         return [
             (
                 row,
@@ -99,7 +102,7 @@ class MatrixView(QWidget):
         palette, metrics, left = self.palette(), self.fontMetrics(), self._names_width()
         painter.setPen(palette.color(QPalette.ColorRole.WindowText))
         for position, name in enumerate(self._names):
-            text = metrics.elidedText(f"{position + 1}  {name}", Qt.TextElideMode.ElideRight, left - 8)
+            text = metrics.elidedText(f"{position + 1}  {name}", Qt.TextElideMode.ElideMiddle, left - 8)
             area = QRect(0, (position + 1) * _CELL_HEIGHT_PX, left, _CELL_HEIGHT_PX - _GAP_PX)
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
         painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
@@ -115,11 +118,12 @@ class MatrixView(QWidget):
         share = 0.0 if value is None or value != value else max(0.0, min(1.0, value))
         painter.setBrush(base if value is None else mixed(base, accent, share**2))
         painter.drawRoundedRect(cell, 3, 3)
-        if value is None:
+        if value is None or cell.width() < _TEXT_FITS_PX:
             return
         painter.setPen(readable_on(painter.brush().color()))
         digits = 2 if cell.width() < 48 else 3
-        painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, fixed(value, digits).removeprefix("0"))
+        text = fixed(value, digits)
+        painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, "1" if value == 1 else text.removeprefix("0"))
 
 
 def mixed(first: QColor, second: QColor, share: float) -> QColor:
