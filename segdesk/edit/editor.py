@@ -76,6 +76,12 @@ class Editor:
         self._history.clear()
         self._sync()
 
+    def snapshot(self) -> LabelMap:
+        """Return a copy of the labels without the stroke in progress, which may still be given up."""
+        copy = self._require_labels().copy()
+        self._history.revert_open(copy)
+        return copy
+
     def begin_stroke(self, name: str = "Brush") -> None:
         """Start a stroke; the label's name is added for the menu ("Brush: liver")."""
         labels = self._require_labels()

@@ -120,6 +120,11 @@ class EditHistory:
             box = delta.box if box is None else box.union(delta.box)
         return box
 
+    def revert_open(self, labels: LabelMap) -> None:
+        """Take the open stroke out of a copy of the map; the stroke goes on."""
+        for delta in reversed(self._open or []):
+            delta.revert(labels)
+
     def undo(self, labels: LabelMap) -> Step | None:
         """Take the last step back; None when there is none. EditError while a stroke is open."""
         self._require_closed()

@@ -9,7 +9,6 @@ from segdesk.core.events import Change, Property
 from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.errors import ConsensusError, UsageError
-from segdesk.session.lineage import Lineage
 from segdesk.session.saving import Saving
 from segdesk.session.state import SessionState
 from segdesk.store.ballots import Ballot, ConsensusDraft, standing
@@ -75,9 +74,8 @@ class Panel:
         The last merge of the open case with its reads and disputes.
     """
 
-    def __init__(self, state: SessionState, lineage: Lineage, saving: Saving) -> None:
+    def __init__(self, state: SessionState, saving: Saving) -> None:
         self._state = state
-        self._lineage = lineage
         self._saving = saving
         self.merged: Property[Merge | None] = Property(None)
 
@@ -143,7 +141,7 @@ class Panel:
             Free text for the panel.
         """
         case, rater, project = self._state.require_case(), self._state.require_rater(), self._state.require_project()
-        snapshot, edits = self._lineage.stamped(case.labels.copy(), rater), self._saving.edits
+        snapshot, edits = self._saving.snapshot(rater), self._saving.edits
         saved: list[MaskRecord] = []
 
         def work(report: Progress) -> VoteRecord:

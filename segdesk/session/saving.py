@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from segdesk.core.events import Change, Property
+from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.edit.editor import Editor
 from segdesk.errors import EditError, SegdeskError
 from segdesk.session.lineage import Lineage
 from segdesk.session.state import SessionState
-from segdesk.store.records import MaskRecord, MaskRole
+from segdesk.store.records import MaskRecord, MaskRole, RaterRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,10 @@ class Saving:
         """Counts edits, to tell whether a snapshot is still the present state."""
         return self._edits
 
+    def snapshot(self, rater: RaterRecord) -> LabelMap:
+        """Return a copy of the mask as the reader's own work, without the stroke in progress."""
+        return self._lineage.stamped(self._editor.snapshot(), rater)
+
     def forget(self, last_saved: datetime | None) -> None:
         """Start clean: another mask, saved then, is on the desk."""
         self.is_dirty.value = False
@@ -103,7 +108,7 @@ class Saving:
     def _writer(self) -> Callable[[], MaskRecord]:
         """Return what writes the mask as it is now."""
         case, rater, project = self._state.require_case(), self._state.require_rater(), self._state.require_project()
-        snapshot = self._lineage.stamped(case.labels.copy(), rater)
+        snapshot = self.snapshot(rater)
         return lambda: project.masks.save(snapshot, case.record.id, MaskRole.WORKING, rater.id)
 
     def _on_edited(self, name: str) -> None:

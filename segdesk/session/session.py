@@ -73,7 +73,7 @@ class Session:
         self.editor = Editor(EditHistory(self.settings.undo_mib * MIB))
         saving = Saving(state, self.editor, lineage)
         self.drafts = Drafts(state, self.editor, lineage, predictor)
-        self.panel = Panel(state, lineage, saving)
+        self.panel = Panel(state, saving)
         self.scores = Scores(state)
         self.teaching = Teaching(state, trainer)
         parts = Parts(state, self.editor, lineage, saving, self.drafts, self.panel, self.scores, self.teaching)

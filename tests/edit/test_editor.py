@@ -159,3 +159,16 @@ def test_another_map_starts_a_new_history(editor):
     _stroke(editor, POINT)
     editor.attach(LabelMap.empty(Geometry.from_spacing(SHAPE)))
     assert not editor.can_undo.value
+
+
+def test_a_snapshot_leaves_the_stroke_in_progress_out(editor):
+    _stroke(editor, POINT)
+    before = editor.labels.array.copy()
+    editor.begin_stroke()
+    editor.paint((0.0, 2.0, 2.0), (0.0, 2.0, 2.0), 0)
+    editor.paint((0.0, 2.0, 2.0), (0.0, 2.0, 8.0), 0)
+    during = editor.labels.array.copy()
+    np.testing.assert_array_equal(editor.snapshot().array, before)
+    np.testing.assert_array_equal(editor.labels.array, during)
+    editor.abort_stroke()
+    np.testing.assert_array_equal(editor.labels.array, before)

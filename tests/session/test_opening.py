@@ -259,3 +259,15 @@ def test_a_folder_with_two_series_becomes_two_cases(session, tmp_path):
         opened = session.open_case(record.id).run()
         file = tmp_path / "two" / record.channels[0].series_uid
         np.testing.assert_array_equal(opened.volume.array, np.asarray(nib.load(file).dataobj).T)
+
+
+def test_a_stroke_that_is_given_up_is_never_saved_or_voted(opened):
+    _dab(opened)
+    kept = opened.case.labels.array.copy()
+    opened.editor.begin_stroke()
+    opened.editor.paint((2.0, 4.0, 4.0), (2.0, 4.0, 15.0), 0)
+    saved, vote = opened.save_labels().run().record, opened.panel.submit_read().run()
+    opened.editor.abort_stroke()
+    np.testing.assert_array_equal(opened.project.masks.load(saved.sha256).array, kept)
+    np.testing.assert_array_equal(opened.project.masks.load(vote.mask_sha256).array, kept)
+    np.testing.assert_array_equal(opened.case.labels.array, kept)
