@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelArray
 from segdesk.core.reslice import Plane, SlicePlane
-from segdesk.ui.models.projection import Packed, Surface, brightest, first_labels, shaded, spread
+from segdesk.ui.models.projection import Packed, Surface, first_labels, projected, shaded, spread
 from segdesk.ui.models.view_set import ViewSet
 
 MAX_VOXELS = 16_000_000
@@ -38,7 +38,7 @@ class OverviewPicture:
     surface : Surface
         What lies where.
     background : ndarray
-        The maximum projection, to be used again.
+        The projected image, to be used again.
     """
 
     serial: int
@@ -77,7 +77,7 @@ class OverviewRequest:
 
     def picture(self) -> OverviewPicture:
         """Make the projection; runs in a worker."""
-        behind = brightest(self.image, self.plane) if self.background is None else self.background
+        behind = projected(self.image, self.plane) if self.background is None else self.background
         surface = first_labels(self.labels, self.plane, self.hidden)
         colours = shaded(surface, behind, spread(behind), self.palette, self.voxel_mm)
         return OverviewPicture(self.serial, self.plane, self.stride, colours, surface, behind)

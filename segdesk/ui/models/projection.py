@@ -15,7 +15,7 @@ from segdesk.core.window import to_grey8
 
 Packed = NDArray[np.uint32]
 
-BACKGROUND_DIMMING = 0.6
+BACKGROUND_DIMMING = 0.75
 """The projected image is context; the labels are the subject."""
 
 
@@ -48,16 +48,22 @@ def viewer_at_start(plane: SlicePlane) -> bool:
     return (plane.normal_step > 0) == (plane.plane in (Plane.AXIAL, Plane.NATIVE))
 
 
-def brightest(array: NDArray[Any], plane: SlicePlane) -> NDArray[Any]:
-    """Return the maximum along the plane's normal as it lies on the screen, shape `plane.shape_px`."""
-    highest = np.fmax.reduce(array, axis=plane.normal_axis, keepdims=True)
-    return _on_screen(highest, plane)
+def projected(array: NDArray[Any], plane: SlicePlane) -> NDArray[Any]:
+    """Return the image seen through, as it lies on the screen, shape `plane.shape_px`.
+
+    Images with negative values (CT: air is -1000) give their maximum, so that bones stand
+    out; others their mean, as a film does: the maximum of an MR image is fog.
+    """
+    axis = plane.normal_axis
+    if array.size and array.dtype.kind in "if" and float(np.nanmin(array)) < 0:
+        return _on_screen(np.fmax.reduce(array, axis=axis, keepdims=True), plane)
+    return _on_screen(np.mean(array, axis=axis, dtype=np.float32, keepdims=True), plane)
 
 
 def spread(projected: NDArray[Any]) -> Window:
-    """Return the window that spreads a maximum projection over the greys: its darks are the slices' brights."""
+    """Return the window that spreads a projection over the greys: its darks are the slices' brights."""
     finite = projected[np.isfinite(projected)]
-    low, high = (float(x) for x in np.percentile(finite, (1.0, 99.8))) if finite.size else (0.0, 1.0)
+    low, high = (float(x) for x in np.percentile(finite, (1.0, 99.0))) if finite.size else (0.0, 1.0)
     return Window((low + high) / 2, max(high - low, 1e-6))
 
 
@@ -103,7 +109,7 @@ def shaded(
     surface : Surface
         What is in front.
     background : ndarray, shape (rows, columns)
-        From `brightest`.
+        From `projected`.
     window : Window
         For the background.
     palette : ndarray of uint8, shape (n, 3)

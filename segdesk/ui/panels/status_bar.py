@@ -109,6 +109,10 @@ class JobsBar(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self._show)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._show)
         jobs.started.connect(self._on_started)
         jobs.finished.connect(self._on_finished)
         self._show()
@@ -119,11 +123,15 @@ class JobsBar(QWidget):
         return next((job for job in self._jobs.running if job.title), None)
 
     def _on_started(self, job: Job) -> None:
-        job.progressed.connect(self._show)
-        self._show()
+        job.progressed.connect(self._show_soon)
+        self._show_soon()
 
     def _on_finished(self, job: Job) -> None:
-        self._show()
+        self._show_soon()
+
+    def _show_soon(self) -> None:
+        """Show after the present event: a table may start jobs for its pictures while it is being painted."""
+        self._soon.start()
 
     def _show(self) -> None:
         job = self.shown_job

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QSize
 from PySide6.QtCore import Signal as QtSignal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from segdesk.core.box import Index3
 from segdesk.core.events import Change, Property
@@ -115,7 +116,7 @@ class ReadWorkspace(QWidget):
         side = QVBoxLayout(self.side)
         side.setContentsMargins(0, 0, 0, 0)
         side.setSpacing(0)
-        upper = QWidget()
+        upper = _Upper()
         top = QVBoxLayout(upper)
         top.setContentsMargins(2 * GRID_PX, 12, 2 * GRID_PX, GRID_PX)
         top.setSpacing(12)
@@ -124,7 +125,6 @@ class ReadWorkspace(QWidget):
         lower = FittedColumn(SIDE_WIDTH_PX)
         lower.set_sections(*self._sections.values(), Section("Your read", self.vote))
         upper.setMinimumHeight(UPPER_LEAST_PX)
-        upper.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         side.addWidget(upper, 1)
         side.addWidget(lower)
         self.side.setFixedWidth(SIDE_WIDTH_PX)
@@ -192,6 +192,18 @@ class ReadWorkspace(QWidget):
     def _on_candidate(self, candidate: Candidate | None) -> None:
         if candidate is not None and self.tools.tool.value is not Tool.ROI:
             self.tools.choose(Tool.ROI)
+
+
+class _Upper(QWidget):
+    """Takes the room the options leave, and wishes for no more than it needs: a list could fill any height."""
+
+    def sizeHint(self) -> QSize:
+        """Return the least useful height."""
+        return QSize(SIDE_WIDTH_PX, UPPER_LEAST_PX)
+
+    def hasHeightForWidth(self) -> bool:
+        """Return False: wrapped labels inside would otherwise ask for the list's full height."""
+        return False
 
 
 def _slot() -> QWidget:
