@@ -17,6 +17,7 @@ from segdesk.session import Session
 from segdesk.ui.main_window import MainWindow
 from segdesk.ui.theme import Theme
 from tests.ui.desks import desk_with_cases
+from tests.zoo.folders import folder
 
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:
@@ -73,3 +74,9 @@ def window(qtbot: QtBot, make_window: Callable[[], MainWindow], session: Session
     made.activateWindow()
     qtbot.waitUntil(made.isActiveWindow)
     return made
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """A valid model folder; what runs it is the test's own predictor."""
+    return folder(tmp_path / "toy").path

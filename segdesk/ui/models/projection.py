@@ -55,9 +55,11 @@ def projected(array: NDArray[Any], plane: SlicePlane) -> NDArray[Any]:
     out; others their mean, as a film does: the maximum of an MR image is fog.
     """
     axis = plane.normal_axis
-    if array.size and array.dtype.kind in "if" and float(np.nanmin(array)) < 0:
+    # fmin and fmax look past NaN; a comparison with NaN is False.
+    if array.size and array.dtype.kind in "if" and float(np.fmin.reduce(array, axis=None)) < 0:
         return _on_screen(np.fmax.reduce(array, axis=axis, keepdims=True), plane)
-    return _on_screen(np.mean(array, axis=axis, dtype=np.float32, keepdims=True), plane)
+    with np.errstate(invalid="ignore"):
+        return _on_screen(np.mean(array, axis=axis, dtype=np.float32, keepdims=True), plane)
 
 
 def spread(projected: NDArray[Any]) -> Window:
