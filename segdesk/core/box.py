@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,24 @@ class Box:
             bounds.append((int(hits[0]), int(hits[-1]) + 1))
         (k0, k1), (j0, j1), (i0, i1) = bounds
         return cls((k0, j0, i0), (k1, j1, i1))
+
+    @classmethod
+    def around_slices(cls, slices: Iterable[NDArray[np.bool_] | None]) -> Box | None:
+        """Return what `around` returns, of slices (J, I) that come one by one; None stands for an empty one.
+
+        No temporary of a whole volume, and one pass over it.
+        """
+        hits_k: list[int] = []
+        plane: NDArray[np.bool_] | None = None
+        for k, hits in enumerate(slices):
+            if hits is not None and hits.any():
+                hits_k.append(k)
+                plane = hits.copy() if plane is None else np.logical_or(plane, hits, out=plane)
+        if plane is None:
+            return None
+        rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+        start = (hits_k[0], int(rows[0]), int(columns[0]))
+        return cls(start, (hits_k[-1] + 1, int(rows[-1]) + 1, int(columns[-1]) + 1))
 
     @property
     def shape_kji(self) -> Index3:

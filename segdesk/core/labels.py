@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from segdesk.core.box import Box
 from segdesk.core.counting import value_counts
 from segdesk.core.geometry import Grid
 from segdesk.core.provenance import Origin, OriginKind
@@ -174,6 +175,10 @@ class LabelMap:
         """Return a map with its own arrays: a snapshot for a worker."""
         return LabelMap(tuple(layer.copy() for layer in self.layers), self.geometry, self.table, self.origin)
 
+    def widen(self) -> None:
+        """Hold values up to 65535 from now on; arrays taken from the map before are not its own any more."""
+        self.layers = tuple(layer.astype(np.uint16, copy=False) for layer in self.layers)
+
     def values(self) -> tuple[int, ...]:
         """Return the non-zero values present in any layer, ascending."""
         return tuple(sorted({value for layer in self.layers for value in present_values(layer)}))
@@ -182,6 +187,11 @@ class LabelMap:
 def present_values(labels: LabelArray) -> tuple[int, ...]:
     """Return the non-zero values of a label array, ascending; one pass, no sort of voxels."""
     return tuple(int(value) for value in np.flatnonzero(value_counts(labels)) if value != 0)
+
+
+def drawn_box(labels: LabelArray) -> Box | None:
+    """Return the tight box around all labelled voxels, None where there are none."""
+    return Box.around_slices(part != 0 if part.size and part.max() else None for part in labels)
 
 
 def as_labels(array: NDArray[Any]) -> LabelArray:

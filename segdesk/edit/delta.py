@@ -15,6 +15,9 @@ from segdesk.core.labels import LabelArray, LabelMap
 _FAST = 1
 """zlib level: masks are runs, so that the fastest level already gives most of the gain."""
 
+_VOXELS_AT_ONCE = 1 << 18
+"""A copy of so many labels stays in the cache."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelDelta:
@@ -55,10 +58,10 @@ class LabelDelta:
         tight = Box.around(changed)
         if tight is None:
             return None
-        inside = changed[tight.slices].copy()
+        inside = changed if tight.shape_kji == changed.shape else changed[tight.slices].copy()
         place = tight.shifted(box.start_kji)
-        before, after = old[tight.slices][inside], new[tight.slices][inside]
-        return cls(place, inside, cast(LabelArray, before), cast(LabelArray, after), layer)
+        before, after = _picked(old[tight.slices], inside), _picked(new[tight.slices], inside)
+        return cls(place, inside, before, after, layer)
 
     def apply(self, labels: LabelMap) -> None:
         """Write the values after the edit."""
@@ -76,17 +79,30 @@ class LabelDelta:
     def packed(self) -> PackedDelta:
         """Return the compressed form."""
         bits = np.packbits(self.changed.ravel()).tobytes()
-        blob = zlib.compress(bits + self.before.tobytes() + self.after.tobytes(), _FAST)
-        return PackedDelta(self.box, self.before.dtype.str, self.before.size, self.layer, blob)
+        before, after = _runs(self.before), _runs(self.after)
+        blob = zlib.compress(b"".join((bits, *before, *after)), _FAST)
+        return PackedDelta(self.box, self.before.dtype.str, (len(before[0]) // 4, len(after[0]) // 4), self.layer, blob)
 
 
 @dataclass(frozen=True, slots=True)
 class PackedDelta:
-    """A `LabelDelta`, compressed: what the undo history keeps."""
+    """A `LabelDelta`, compressed: what the undo history keeps.
+
+    Parameters
+    ----------
+    box, layer
+        As in `LabelDelta`.
+    dtype : str
+        Of the values.
+    runs : tuple of int
+        Number of runs of equal values before and after.
+    blob : bytes
+        Bits of `changed`, then the runs; zlib.
+    """
 
     box: Box
     dtype: str
-    count: int
+    runs: tuple[int, int]
     layer: int
     blob: bytes
 
@@ -102,6 +118,28 @@ class PackedDelta:
         voxels = shape[0] * shape[1] * shape[2]
         bits = (voxels + 7) // 8
         changed = np.unpackbits(np.frombuffer(content, np.uint8, bits), count=voxels).astype(np.bool_).reshape(shape)
-        values = np.frombuffer(content, np.dtype(self.dtype), offset=bits)
-        before, after = values[: self.count], values[self.count :]
-        return LabelDelta(self.box, changed, cast(LabelArray, before), cast(LabelArray, after), self.layer)
+        before_bytes = self.runs[0] * (4 + np.dtype(self.dtype).itemsize)
+        before = _values(content[bits : bits + before_bytes], self.runs[0], self.dtype)
+        after = _values(content[bits + before_bytes :], self.runs[1], self.dtype)
+        return LabelDelta(self.box, changed, before, after, self.layer)
+
+
+def _picked(values: LabelArray, chosen: NDArray[np.bool_]) -> LabelArray:
+    """Return the chosen values, some slices at a time: NumPy picks six times faster from memory without gaps."""
+    step = max(1, _VOXELS_AT_ONCE // chosen[0].size)
+    starts = range(0, len(chosen), step)
+    picked = [np.ascontiguousarray(values[k : k + step])[chosen[k : k + step]] for k in starts]
+    return cast(LabelArray, np.concatenate(picked))
+
+
+def _runs(values: LabelArray) -> tuple[bytes, bytes]:
+    """Return where runs of equal values end, as uint32, and the value of each: shorter to pack than the values."""
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, values.size).astype(np.uint32)
+    return ends.tobytes(), values[ends - 1].tobytes()
+
+
+def _values(content: bytes, count: int, dtype: str) -> LabelArray:
+    """Return the values of `_runs`."""
+    ends = np.frombuffer(content, np.uint32, count)
+    values = np.frombuffer(content, np.dtype(dtype), count, offset=ends.nbytes)
+    return cast(LabelArray, np.repeat(values, np.diff(ends, prepend=np.uint32(0))))

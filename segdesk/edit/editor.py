@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from segdesk.core.box import Box
 from segdesk.core.events import Property, Signal
 from segdesk.core.labels import LabelArray, LabelMap
@@ -85,6 +87,7 @@ class Editor:
     def begin_stroke(self, name: str = "Brush") -> None:
         """Start a stroke; the label's name is added for the menu ("Brush: liver")."""
         labels = self._require_labels()
+        self._make_room(labels, self.active_value.value)
         self._history.begin(f"{name}: {labels.table.name_of(self.active_value.value)}")
 
     def paint(
@@ -161,6 +164,8 @@ class Editor:
         """
         labels = self._require_labels()
         self._history.begin(name)
+        if new_array.dtype != labels.array.dtype:
+            self._make_room(labels, int(new_array.max(initial=0)))
         try:
             delta = replace_values(labels, box, new_array, DrawOver(locked=self.locked.value))
         except EditError:
@@ -169,6 +174,12 @@ class Editor:
         self._added(delta)
         self.commit_stroke()
         return delta
+
+    @staticmethod
+    def _make_room(labels: LabelMap, value: int) -> None:
+        """Let the map hold a value: most maps need one byte a voxel, some label sets two."""
+        if value > np.iinfo(labels.array.dtype).max:
+            labels.widen()
 
     def _rule(self) -> DrawOver:
         return replace(self.draw_over.value, locked=self.locked.value)

@@ -128,31 +128,16 @@ def replace_values(labels: LabelMap, box: Box, new: LabelArray, over: DrawOver, 
     whole = _cut(labels, box, layer)
     if new.shape != whole.shape:
         raise EditError(f"New labels of shape {new.shape} do not fit the box {whole.shape}.")
-    part = _where_they_differ(whole, new)
+    part = Box.around_slices(before != after for before, after in zip(whole, new, strict=True))
     if part is None:
         return None
     old, new = whole[part.slices], new[part.slices]
     _check_value(labels, int(new.max()), DrawOver(), layer)
-    writable = over.permits(old)
-    if over.locked:
-        writable &= ~np.isin(new, list(over.locked))
-    result = np.where(writable, new.astype(old.dtype), old)
-    return _written(labels, LabelDelta.between(part.shifted(box.start_kji), old, cast(LabelArray, result), layer))
-
-
-def _where_they_differ(old: LabelArray, new: LabelArray) -> Box | None:
-    """Return a box around all differences, slab by slab: no temporary of a whole volume, one pass."""
-    rows_cols = np.zeros(old.shape[1:], np.bool_)
-    slabs = []
-    for k in range(old.shape[0]):
-        differs = old[k] != new[k]
-        if differs.any():
-            slabs.append(k)
-            rows_cols |= differs
-    if not slabs:
-        return None
-    rows, cols = np.flatnonzero(rows_cols.any(axis=1)), np.flatnonzero(rows_cols.any(axis=0))
-    return Box((slabs[0], int(rows[0]), int(cols[0])), (slabs[-1] + 1, int(rows[-1]) + 1, int(cols[-1]) + 1))
+    result = cast(LabelArray, new.astype(old.dtype, copy=False))
+    if over != DrawOver():
+        writable = over.permits(old) & ~np.isin(new, list(over.locked))
+        result = cast(LabelArray, np.where(writable, result, old))
+    return _written(labels, LabelDelta.between(part.shifted(box.start_kji), old, result, layer))
 
 
 def _check_value(labels: LabelMap, value: int, over: DrawOver, layer: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,13 @@ import numpy as np
 
 from segdesk.core.box import Box
 from segdesk.core.events import Change, Property
-from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable
+from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable, drawn_box
 from segdesk.core.prediction import PredictOptions, Predictor
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.provenance import Origin, OriginKind, Scalar
 from segdesk.edit.delta import LabelDelta
 from segdesk.edit.editor import Editor
-from segdesk.errors import UsageError, WorkerError
+from segdesk.errors import EditError, UsageError, WorkerError
 from segdesk.session.lineage import Lineage
 from segdesk.session.model_choice import resolve_model
 from segdesk.session.roi import roi_text
@@ -46,6 +47,8 @@ class Candidate:
         What was predicted; outside of it the proposal says nothing.
     manifest : mapping
         The run manifest of CONTRACT.
+    drawn : Box or None
+        Where the proposal has labels: found off the owner's thread, so that accepting is quick.
     """
 
     case_id: str
@@ -54,6 +57,7 @@ class Candidate:
     labels: LabelMap
     roi: Box
     manifest: Mapping[str, Any]
+    drawn: Box | None
 
 
 class Drafts:
@@ -110,7 +114,9 @@ class Drafts:
             prediction = predictor(case.channels, folder.path, options, report)
             labels = _with_origin(prediction.labels, folder, box)
             record = project.masks.save(labels, case.record.id, MaskRole.CANDIDATE, None)
-            return Candidate(case.record.id, folder.spec.name, record, labels, box, prediction.manifest)
+            return Candidate(
+                case.record.id, folder.spec.name, record, labels, box, prediction.manifest, drawn_box(labels.array)
+            )
 
         def apply(candidate: Candidate) -> None:
             if self._state.is_current(case.serial):
@@ -137,13 +143,19 @@ class Drafts:
         ------
         UsageError
             If there is no candidate for the open case.
+        EditError
+            If a stroke is in progress; nothing was changed.
         """
         candidate, case = self._require(), self._state.require_case()
-        proposal = candidate.labels.array[candidate.roi.slices]
-        new = proposal if values is None else _chosen(case, candidate, proposal, values)
+        if self._editor.is_stroking:
+            raise EditError("A stroke is in progress; finish it, then accept the draft.")
+        box = _labelled(case, candidate)
+        proposal = candidate.labels.array[box.slices]
+        new = proposal if values is None else _chosen(case.labels.array[box.slices], proposal, values)
+        # Before the edit: who saves as soon as it is announced saves its names and its parent too.
         self._take_names(case, candidate)
-        delta = self._editor.apply_labels(f"Accept {candidate.model}", new, candidate.roi)
         self._lineage.add(candidate.record.sha256)
+        delta = self._editor.apply_labels(f"Accept {candidate.model}", new, box)
         self._drop()
         return delta
 
@@ -183,9 +195,17 @@ def _with_origin(labels: LabelMap, folder: ModelFolder, roi: Box) -> LabelMap:
     return replace(labels, origin=origin)
 
 
-def _chosen(case: OpenCase, candidate: Candidate, proposal: LabelArray, values: Collection[int]) -> LabelArray:
+def _labelled(case: OpenCase, candidate: Candidate) -> Box:
+    """Return the part of the region that holds labels now or in the proposal: all else stays background."""
+    start_kji = candidate.roi.start_kji
+    drawn, present = candidate.drawn, drawn_box(case.labels.array[candidate.roi.slices])
+    boxes = [drawn] if drawn is not None else []
+    boxes += [present.shifted(start_kji)] if present is not None else []
+    return functools.reduce(Box.union, boxes, Box(start_kji, start_kji)).intersection(candidate.roi)
+
+
+def _chosen(present: LabelArray, proposal: LabelArray, values: Collection[int]) -> LabelArray:
     """Return the present labels with only the chosen ones replaced by the proposal's."""
-    present = case.labels.array[candidate.roi.slices]
     wanted = list(values)
     kept = np.where(np.isin(present, wanted), 0, present)
     return cast(LabelArray, np.where(np.isin(proposal, wanted), proposal, kept))

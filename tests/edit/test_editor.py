@@ -142,7 +142,7 @@ def test_accepting_what_is_there_already_is_no_step(editor):
 
 def test_a_refused_acceptance_leaves_no_open_stroke(editor):
     with pytest.raises(EditError):
-        editor.apply_labels("Accept", np.full((1, 1, 1), 300, np.uint16), Box((0, 0, 0), (1, 1, 1)))
+        editor.apply_labels("Accept", np.ones((1, 1, 2), np.uint8), Box((0, 0, 0), (1, 1, 1)))
     assert not editor.is_stroking
 
 
@@ -172,3 +172,29 @@ def test_a_snapshot_leaves_the_stroke_in_progress_out(editor):
     np.testing.assert_array_equal(editor.labels.array, during)
     editor.abort_stroke()
     np.testing.assert_array_equal(editor.labels.array, before)
+
+
+def test_a_label_above_255_makes_room_for_itself_and_keeps_the_rest(editor):
+    _stroke(editor, POINT)
+    narrow = editor.labels.array.copy()
+    editor.active_value.value = 300
+    _stroke(editor, (0.0, 2.0, 2.0))
+    assert editor.labels.array[0, 2, 2] == 300
+    assert editor.labels.array[2, 6, 6] == 1
+    editor.undo()
+    np.testing.assert_array_equal(editor.labels.array, narrow)
+    editor.undo()
+    assert not editor.labels.array.any()
+
+
+def test_accepted_labels_above_255_make_room_too(editor):
+    new = np.array([[[0, 1000]]], np.uint16)
+    editor.apply_labels("Accept", new, Box((1, 1, 1), (2, 2, 3)))
+    assert editor.labels.array[1, 1, 2] == 1000
+    editor.undo()
+    assert not editor.labels.array.any()
+
+
+def test_wide_arrays_of_small_labels_leave_the_mask_narrow(editor):
+    editor.apply_labels("Accept", np.array([[[3]]], np.uint16), Box((1, 1, 1), (2, 2, 2)))
+    assert editor.labels.array.dtype == np.uint8

@@ -5,7 +5,7 @@ from segdesk.core.box import Box
 from segdesk.core.events import Change
 from segdesk.core.labels import Label, LabelTable
 from segdesk.core.provenance import OriginKind
-from segdesk.errors import BadModelFolder, UsageError, WorkerError
+from segdesk.errors import BadModelFolder, EditError, UsageError, WorkerError
 from segdesk.session import Session, SessionSettings
 from segdesk.store.records import MaskRole
 from tests.session.toys import SHAPE_KJI, toy_model, write_scan
@@ -161,3 +161,38 @@ def test_a_name_means_the_champion_and_not_an_unpromoted_challenger(opened, tmp_
     assert opened.drafts.predict("toy").run().record.weights_sha256 == base.weights_sha256
     models.promote(challenger.id, "better")
     assert opened.drafts.predict("toy").run().record.weights_sha256 == challenger.weights_sha256
+
+
+def test_who_saves_at_once_saves_the_accepted_draft_as_parent_with_its_names(opened, model):
+    saved = []
+    opened.editor.edited.connect(lambda name: saved.append(opened.save_labels().run().record))
+    candidate = opened.drafts.predict(model).run()
+    opened.drafts.accept()
+    assert saved[0].parents == (candidate.record.sha256,)
+    assert opened.project.masks.load(saved[0].sha256).table.name_of(1) == "thing"
+
+
+def test_a_draft_is_not_accepted_in_the_middle_of_a_stroke(opened, model):
+    opened.drafts.predict(model).run()
+    opened.editor.begin_stroke()
+    with pytest.raises(EditError, match="stroke"):
+        opened.drafts.accept()
+    opened.editor.abort_stroke()
+    assert opened.drafts.candidate.value is not None
+    assert opened.case.labels.table.name_of(1) != "thing"
+    assert opened.save_labels().run().record.parents == ()
+
+
+def test_an_empty_draft_erases_what_was_drawn_inside_its_region_only(opened, model):
+    opened.editor.apply_labels("Before", np.full(SHAPE_KJI, 5, np.uint8), Box.whole(SHAPE_KJI))
+    corner = Box((0, 0, 0), (2, 3, 4))
+    candidate = opened.drafts.predict(model, roi=corner).run()
+    assert candidate.drawn is None
+    opened.drafts.accept()
+    np.testing.assert_array_equal(opened.case.labels.array == 0, _inside(corner))
+
+
+def test_an_empty_draft_on_an_empty_mask_changes_nothing(opened, model):
+    opened.drafts.predict(model, roi=Box((0, 0, 0), (2, 3, 4))).run()
+    assert opened.drafts.accept() is None
+    assert not opened.editor.can_undo.value
