@@ -352,3 +352,13 @@ def test_a_view_that_let_go_listens_no_more(scene: Scene, view: SliceView) -> No
     scene.views.cursor_kji.value = (1, 1, 1)
     view.grab()
     assert view.canvas.composed_frames == 1
+
+
+def test_the_brush_shows_that_ctrl_inverts_it_only_while_ctrl_is_held(scene: Scene, view: SliceView) -> None:
+    scene.tools.choose(Tool.BRUSH)
+    mouse(view, QEvent.Type.MouseMove, QPointF(200, 150), NO_BUTTON)
+    painting = view.grab().toImage()
+    key(view, Qt.Key.Key_Control)
+    assert view.grab().toImage() != painting
+    key(view, Qt.Key.Key_Control, QEvent.Type.KeyRelease)
+    assert view.grab().toImage() == painting

@@ -9,7 +9,12 @@ from segdesk.ui.actions import ACTIONS, MenuName, shown_key
 from segdesk.ui.models.mouse import GESTURES
 from segdesk.ui.theme import GRID_PX, Role, set_role
 
-_MENUS_BY_COLUMN = ((MenuName.TOOLS, MenuName.EDIT), (MenuName.VIEW, MenuName.HELP), (MenuName.FILE, MenuName.GO))
+_MENUS_BY_COLUMN = (
+    (MenuName.TOOLS, MenuName.EDIT, MenuName.HELP),
+    (MenuName.VIEW, MenuName.FILE, MenuName.GO),
+)
+
+_KEYS_WIDTH_PX = 128
 
 
 class KeysSheet(QDialog):
@@ -43,10 +48,10 @@ def _column(*blocks: tuple[str, list[tuple[str, str]]]) -> QVBoxLayout:
         grid.setHorizontalSpacing(2 * GRID_PX)
         grid.setVerticalSpacing(4)
         for number, (keys, effect) in enumerate(rows):
-            key = QLabel(keys)
-            key.setAlignment(Qt.AlignmentFlag.AlignLeft)
-            grid.addWidget(set_role(key, Role.MUTED), number, 0)
-            grid.addWidget(QLabel(effect), number, 1)
+            grid.addWidget(set_role(QLabel(keys), Role.MUTED), number, 0, Qt.AlignmentFlag.AlignVCenter)
+            grid.addWidget(QLabel(effect), number, 1, Qt.AlignmentFlag.AlignVCenter)
+        grid.setColumnMinimumWidth(0, _KEYS_WIDTH_PX)
+        grid.setColumnStretch(1, 1)
         column.addLayout(grid)
         column.addSpacing(GRID_PX)
     column.addStretch(1)

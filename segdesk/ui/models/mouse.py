@@ -29,7 +29,7 @@ GESTURES: tuple[Gesture, ...] = (
     Gesture("Wheel", "Next or previous slice"),
     Gesture("Ctrl + wheel", "Zoom at the cursor"),
     Gesture("Shift + wheel", "Brush size in a tool, otherwise time point"),
-    Gesture("Left drag", "Window/level without a tool (or crosshair, by profile)"),
+    Gesture("Left drag", "Window/level, or crosshair, without a tool"),
     Gesture("Right drag", "Zoom"),
     Gesture("Middle drag, Space + drag", "Pan"),
     Gesture("Shift + move", "Show this place in all views"),

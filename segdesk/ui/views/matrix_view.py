@@ -16,7 +16,8 @@ _CELL_HEIGHT_PX = 28
 _MAX_CELL_PX = 64
 _WISHED_CELL_PX = 28
 _TEXT_FITS_PX = 25
-_LEAST_NAMES_PX = 56
+_LEAST_NAMES_PX = 32
+_NAME_FITS_PX = 88
 _LEAST_WIDTH_PX = 160
 _GAP_PX = 2
 _NAMES_SHARE = 0.4
@@ -102,7 +103,8 @@ class MatrixView(QWidget):
         palette, metrics, left = self.palette(), self.fontMetrics(), self._names_width()
         painter.setPen(palette.color(QPalette.ColorRole.WindowText))
         for position, name in enumerate(self._names):
-            text = metrics.elidedText(f"{position + 1}  {name}", Qt.TextElideMode.ElideMiddle, left - 8)
+            label = f"{position + 1}  {name}" if left >= _NAME_FITS_PX else str(position + 1)
+            text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, left - 8)
             area = QRect(0, (position + 1) * _CELL_HEIGHT_PX, left, _CELL_HEIGHT_PX - _GAP_PX)
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
         painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))

@@ -183,8 +183,7 @@ class SliceView(QWidget):
 
     def _draw_brush(self, sheet: decorations.Sheet, at: QPointF) -> None:
         editor = self.tools.editor
-        held = bool(QApplication.keyboardModifiers() & Qt.KeyboardModifier.ControlModifier)
-        erasing = (self.tools.tool.value is Tool.ERASER) != held
+        erasing = (self.tools.tool.value is Tool.ERASER) != self._input.is_inverting
         colour = QColor(*self.views.colour_of(editor.active_value.value))
         decorations.draw_brush(sheet, at, editor.brush_radius_mm.value, colour, erasing=erasing)
 

@@ -58,6 +58,8 @@ class ViewInput:
         self._wheel_rest = 0.0
         self._space_down = False
         self._space_used = False
+        self.is_inverting = False
+        """Whether Ctrl is held: the brush erases, the eraser paints."""
 
     def press(self, event: QMouseEvent) -> None:
         """Begin what the button means here."""
@@ -72,6 +74,7 @@ class ViewInput:
 
     def move(self, event: QMouseEvent) -> None:
         """Go on with the drag; without one, follow the mouse."""
+        self.is_inverting = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         here = event.position()
         step = here - self._last
         if self.drag is Drag.PAN:
@@ -123,6 +126,8 @@ class ViewInput:
     def key_press(self, event: QKeyEvent) -> bool:
         """Handle a key; False when it is none of the view's."""
         key = event.key()
+        if key == Qt.Key.Key_Control:
+            self.is_inverting = True
         if key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
                 self._space_down, self._space_used = True, False
@@ -148,6 +153,8 @@ class ViewInput:
 
     def key_release(self, event: QKeyEvent) -> bool:
         """Handle the release of Space: a tap toggles the last tool."""
+        if event.key() == Qt.Key.Key_Control:
+            self.is_inverting = False
         if event.key() != Qt.Key.Key_Space or event.isAutoRepeat():
             return False
         tapped = self._space_down and not self._space_used
@@ -158,7 +165,7 @@ class ViewInput:
 
     def forget_keys(self) -> None:
         """Forget held keys: their release went elsewhere."""
-        self._space_down = False
+        self._space_down = self.is_inverting = False
 
     def _drag_of(self, event: QMouseEvent) -> Drag:
         button = event.button()
