@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from segdesk.core.labels import LabelMap
 from segdesk.errors import Warn
+from segdesk.metrics.table import null_if_nan
 from segdesk.review.ballot import DEFAULT_MARGIN, Ballot, Domain, make_ballot
 from segdesk.review.patterns import VotePatterns, vote_patterns
 
@@ -212,11 +213,6 @@ def krippendorff_alpha(class_votes: NDArray[np.intp], counts: NDArray[np.int64])
         return math.nan
     disagreeing = (readers**2 - (votes**2).sum(axis=1)) / (readers - 1)
     return 1 - (n - 1) * float(weight @ disagreeing) / expected
-
-
-def null_if_nan(number: float) -> float | None:
-    """Return None for NaN: JSON has no undefined number."""
-    return None if math.isnan(number) else number
 
 
 def _label_agreement(patterns: VotePatterns, place: int, value: int, name: str) -> LabelAgreement:

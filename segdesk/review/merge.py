@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable
+from segdesk.core.labels import Label, LabelMap, LabelTable
 from segdesk.core.provenance import Origin, OriginKind
 from segdesk.core.volume import Volume
 from segdesk.errors import ConsensusError, Warn
-from segdesk.review.agreement import Agreement, agreement_of, null_if_nan
+from segdesk.review.agreement import Agreement, agreement_of
 from segdesk.review.ballot import DEFAULT_MARGIN, Ballot, Domain, make_ballot
 from segdesk.review.patterns import VotePatterns, vote_patterns
+from segdesk.review.quality import RaterQuality, qualities_of
 from segdesk.review.staple import StapleResult, binary_staple, multi_label_staple
 from segdesk.review.voting import DEFAULT_QUORUM, UNDECIDED, majority, parse_quorum
 from segdesk.review.voting import quorum as quorum_vote
@@ -30,35 +30,6 @@ class Method(StrEnum):
     MAJORITY = "majority"
     QUORUM = "quorum"
     STAPLE = "staple"
-
-
-@dataclass(frozen=True, slots=True)
-class RaterQuality:
-    """A rater against the truth: STAPLE's estimates, else counted against the consensus.
-
-    Parameters
-    ----------
-    name : str
-        The rater.
-    sensitivity, specificity : mapping of int to float
-        By label value, over the domain; NaN where undefined.
-    is_counted : bool
-        False for a rater of weight 0.
-    """
-
-    name: str
-    sensitivity: Mapping[int, float]
-    specificity: Mapping[int, float]
-    is_counted: bool = True
-
-    def to_json(self) -> dict[str, object]:
-        """Return the fields of CONTRACT; undefined is None."""
-        return {
-            "name": self.name,
-            "sensitivity": {str(value): null_if_nan(x) for value, x in self.sensitivity.items()},
-            "specificity": {str(value): null_if_nan(x) for value, x in self.specificity.items()},
-            "counted": self.is_counted,
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,12 +148,18 @@ def consensus(
     apart = _labels_nobody_shares(patterns)
     if staple is not None:
         # With two disjoint raters of unequal size the larger one would become the truth.
-        winners = np.where(np.isin(patterns.votes, apart).any(axis=1), UNDECIDED, winners)
-    labels = _paint(ballot, patterns, _values_of(patterns, winners), ballot.table)
-    raters = _qualities(ballot, patterns, winners, staple)
+        touched = np.isin(patterns.votes, apart).any(axis=1) & np.isin(winners, [0, *apart])
+        winners = np.where(touched, UNDECIDED, winners)
+    table = ballot.table.merged(LabelTable.for_values(patterns.values.tolist()))
+    labels = _paint(ballot, patterns, _values_of(patterns, winners), table)
+    raters = qualities_of(ballot, patterns, winners, staple)
     warnings = (*ballot.warnings, *_doubts(ballot, patterns, apart, raters))
-    names_seen = tuple(rater.name for rater in ballot.counted)
-    origin = Origin(OriginKind.CONSENSUS, kind.value, parameters={"raters": ", ".join(names_seen)})
+    settings = {"raters": ", ".join(rater.name for rater in ballot.counted), "domain": ballot.domain.value}
+    origin = Origin(
+        OriginKind.CONSENSUS,
+        kind.value,
+        parameters={**settings, "margin": ballot.margin, "quorum": _text(kind, quorum)},
+    )
     return Consensus(
         method=kind,
         labels=replace(labels, origin=origin),
@@ -211,8 +188,12 @@ def _vote(
     weights = [rater.weight for rater in ballot.counted]
     if kind is Method.MAJORITY:
         return majority(patterns, weights)
-    needed = parse_quorum(quorum or DEFAULT_QUORUM, sum(weights, Fraction(0)))
+    needed = parse_quorum(DEFAULT_QUORUM if quorum is None else quorum, sum(weights, Fraction(0)))
     return quorum_vote(patterns, weights, needed)
+
+
+def _text(kind: Method, quorum: str | float | Fraction | None) -> str | None:
+    return str(DEFAULT_QUORUM if quorum is None else quorum) if kind is Method.QUORUM else None
 
 
 def _staple(patterns: VotePatterns) -> StapleResult:
@@ -225,14 +206,11 @@ def _staple(patterns: VotePatterns) -> StapleResult:
 
 
 def _labels_nobody_shares(patterns: VotePatterns) -> list[int]:
-    """Return the classes that several raters drew and no two of them at one voxel."""
-    class_votes = patterns.class_votes()
-    apart = []
-    for place in range(1, len(patterns.values)):
-        drew = (patterns.votes == place).any(axis=0)
-        if drew.sum() > 1 and class_votes[:, place].max() < 2:
-            apart.append(place)
-    return apart
+    """Return the classes that no two of several raters drew at one voxel; one drawn by a single rater counts."""
+    if patterns.n_raters < 2:
+        return []
+    most_votes = patterns.class_votes().max(axis=0, initial=0)
+    return [place for place in range(1, len(patterns.values)) if most_votes[place] < 2]
 
 
 def _is_disputed(patterns: VotePatterns) -> NDArray[np.bool_]:
@@ -246,8 +224,7 @@ def _values_of(patterns: VotePatterns, winners: NDArray[np.intp]) -> NDArray[np.
 def _paint(ballot: Ballot, patterns: VotePatterns, per_pattern: NDArray[Any], table: LabelTable) -> LabelMap:
     """Spread a value per pattern over the whole grid; outside the domain everybody said background."""
     result = LabelMap.empty(ballot.geometry, table)
-    if not ballot.box.is_empty:
-        result.array[ballot.box.slices] = patterns.to_voxels(cast(LabelArray, per_pattern.astype(result.array.dtype)))
+    patterns.spread(per_pattern.astype(result.array.dtype), result.array[ballot.box.slices])
     return result
 
 
@@ -262,49 +239,8 @@ def _vote_map(ballot: Ballot, patterns: VotePatterns) -> Volume:
         share = (patterns.votes == place) @ weights / weights.sum()
         shares = np.maximum(shares, share.astype(np.float32))
     array = np.zeros(ballot.geometry.shape_kji, np.float32)
-    if not ballot.box.is_empty:
-        array[ballot.box.slices] = patterns.to_voxels(shares)
+    patterns.spread(shares, array[ballot.box.slices])
     return Volume(array, ballot.geometry)
-
-
-def _qualities(
-    ballot: Ballot, patterns: VotePatterns, winners: NDArray[np.intp], staple: StapleResult | None
-) -> tuple[RaterQuality, ...]:
-    counted = [rater.name for rater in ballot.counted]
-    labels = [int(value) for value in patterns.values if value != 0]
-    truth = patterns.to_voxels(np.maximum(winners, 0))
-    qualities = []
-    for rater in ballot.raters:
-        if rater.name in counted and staple is not None:
-            confusion = _merged_confusion(staple.confusion[counted.index(rater.name)], patterns)
-        else:
-            confusion = _counted_confusion(rater.labels.array[ballot.box.slices], truth, patterns)
-        sensitivity = {value: confusion[value][0] for value in labels}
-        specificity = {value: confusion[value][1] for value in labels}
-        qualities.append(RaterQuality(rater.name, sensitivity, specificity, rater.name in counted))
-    return tuple(qualities)
-
-
-def _merged_confusion(confusion: NDArray[np.float64], patterns: VotePatterns) -> dict[int, tuple[float, float]]:
-    """Return (sensitivity, specificity) per label from P(said | true); specificity is the mean over other classes."""
-    result = {}
-    for place, value in enumerate(patterns.values):
-        others = [1 - float(confusion[place, true]) for true in range(len(patterns.values)) if true != place]
-        result[int(value)] = (float(confusion[place, place]), float(np.mean(others)) if others else math.nan)
-    return result
-
-
-def _counted_confusion(said: LabelArray, truth: NDArray[Any], patterns: VotePatterns) -> dict[int, tuple[float, float]]:
-    result = {}
-    for place, value in enumerate(patterns.values):
-        drawn, true = said == value, truth == place
-        n_true, n_drawn = int(np.count_nonzero(true)), int(np.count_nonzero(drawn))
-        both = int(np.count_nonzero(drawn & true))
-        n_false = true.size - n_true
-        sensitivity = both / n_true if n_true else math.nan
-        specificity = 1 - (n_drawn - both) / n_false if n_false else math.nan
-        result[int(value)] = (sensitivity, specificity)
-    return result
 
 
 def _doubts(ballot: Ballot, patterns: VotePatterns, apart: Sequence[int], raters: Sequence[RaterQuality]) -> list[Warn]:
