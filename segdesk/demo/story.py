@@ -88,6 +88,7 @@ class Demo:
         self._settings = settings
         self._camera = camera
         self._tell = tell
+        self._candidates: list[Candidate] = []
         self.outcome = DemoOutcome(settings.folder / "project")
 
     def run(self) -> DemoOutcome:
@@ -120,32 +121,33 @@ class Demo:
         return scan, image
 
     def _read(self, scan: CaseRecord) -> None:
-        """Let each reader draft with the model, correct and vote, blind to the others."""
+        """Draft once; let each reader take the draft, correct it and vote, blind to the others."""
+        for side in sources.SIDES:
+            self._tell(f"Drafting the {side.name} hippocampus with the model")
+            self._draft(side)
         for number, reader in enumerate(self._settings.readers):
+            self._tell(f"{reader.name}: correcting the draft with the brush, then voting")
             self._use(reader)
             self._session.open_case(scan.id).run()
-            for side in sources.SIDES:
-                self._tell(f"{reader.name}: drafting the {side.name} hippocampus with the model")
-                self._draft(side, is_first=number == 0)
-            self._tell(f"{reader.name}: correcting with the brush, then voting")
+            for candidate in self._candidates:
+                self._session.drafts.candidate.value = candidate
+                self._session.drafts.accept()
             self.outcome.strokes[reader.name] = correct(reader, self._session.editor)
             self._session.save_labels().run()
             if number == 0:
-                self._photograph(
-                    "3-corrected", "read", f"The draft after the brush strokes of {reader.name}.", close=True
-                )
+                self._photograph("3-corrected", "read", f"The draft after the strokes of {reader.name}.", close=True)
             self._session.panel.submit_read(reader.confidence, "Simulated reader of the demo.").run()
 
-    def _draft(self, side: sources.Side, *, is_first: bool) -> None:
+    def _draft(self, side: sources.Side) -> None:
         case = self._session.case
         if case is None or not isinstance(case.volume.geometry, Geometry):
             raise WorkerError("The demo's scan could not be opened.")
         candidate = self._session.drafts.predict(self._settings.model, roi=side.box(case.volume.geometry)).run()
-        if is_first:
-            self.outcome.drafts[side.name] = candidate.manifest
-        if is_first and side.name == "left":
-            self._photograph("2-draft", "read", "The model's proposal in the left box, not yet accepted.", close=True)
-        self._session.drafts.accept()
+        self._candidates.append(candidate)
+        self.outcome.drafts[side.name] = candidate.manifest
+        if side.name == "left":
+            caption = "The model's proposal in the left box, not yet accepted."
+            self._photograph("2-draft", "read", caption, close=True)
 
     def _agree(self) -> None:
         for method in ("majority", "staple"):
@@ -184,7 +186,7 @@ class Demo:
     def _draft_slice(self, image: CaseRecord) -> None:
         self._tell("Running the classic two-dimensional U-Net, untrained, on a DICOM slice")
         self._session.open_case(image.id).run()
-        candidate: Candidate = self._session.drafts.predict(self._settings.slice_model).run()
+        candidate = self._session.drafts.predict(self._settings.slice_model).run()
         self.outcome.slice_draft = candidate.manifest
         self._photograph(
             "7-slice", "read", "The 2D path on a DICOM slice. The network is untrained: its mask means nothing."
