@@ -30,7 +30,8 @@ class EventsReader:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 content = file.read()
-        except FileNotFoundError:
+        except OSError:
+            # Not there yet, or a share that is away for a moment: the next look reads on.
             return []
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)

@@ -69,8 +69,12 @@ class InferenceWorker:
 
     def warm_up(self) -> None:
         """Start the child now, so that the first prediction need not wait for torch; returns at once."""
-        with self._lock:
-            self._child()
+        # Whoever holds the lock has started it, or is about to.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._child()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """End the child; the worker can be used again."""

@@ -137,7 +137,10 @@ class InferenceChild:
         try:
             for line in _stream(self._process.stdout):
                 self._last_heard = time.monotonic()
-                self._messages.put(decode(line))
+                message = decode(line)
+                # A beat has said all there is to say; an idle night of them must not wait for the next prediction.
+                if message.get("event") != "beat":
+                    self._messages.put(message)
         except (OSError, ValueError, WorkerError):
             # Half a line of a killed child, or bytes that are no text: it cannot be talked with any more.
             self._process.kill()

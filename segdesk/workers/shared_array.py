@@ -7,6 +7,7 @@ temporary file: writing past the end of a full shared memory would kill the wind
 
 from __future__ import annotations
 
+import errno
 import gc
 import math
 import os
@@ -99,10 +100,9 @@ class OwnedBlocks:
         text = np.dtype(dtype).str
         size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
         try:
-            if _has_room(_SHARED_FOLDER, size):
-                memory = SharedMemory(create=True, size=size)
-                self._memories[memory.name] = memory
-                return ArrayRef("memory", memory.name, tuple(shape), text)
+            name = self._new_memory(size)
+            if name is not None:
+                return ArrayRef("memory", name, tuple(shape), text)
             return ArrayRef("file", self._new_file(size), tuple(shape), text)
         except OSError as exc:
             raise WorkerError(f"There is no room for an array of {size >> 20} MiB ({exc.strerror}).") from exc
@@ -114,13 +114,29 @@ class OwnedBlocks:
     def _view(self, ref: ArrayRef) -> Array:
         return _file_view(ref) if ref.kind == "file" else _memory_view(ref, self._memories[ref.name])
 
+    def _new_memory(self, size: int) -> str | None:
+        """Return the name of a new block; None where shared memory has no room for it."""
+        if not _has_room(_SHARED_FOLDER, size):
+            return None
+        memory = SharedMemory(create=True, size=size)
+        path = _SHARED_FOLDER / memory.name
+        try:
+            if path.exists():
+                _take_space(path, size)
+        except OSError:
+            memory.close()
+            memory.unlink()
+            return None
+        self._memories[memory.name] = memory
+        return memory.name
+
     def _new_file(self, size: int) -> str:
         handle, name = tempfile.mkstemp(prefix="segdesk-")
         self._files.append(Path(name))
-        with os.fdopen(handle, "wb") as file:
-            if not _has_room(Path(name).parent, size):
-                raise OSError(28, "no space left in memory or in the temporary folder")
-            file.truncate(size)
+        os.close(handle)
+        if not _has_room(Path(name).parent, size):
+            raise OSError(errno.ENOSPC, "no space left in memory or in the temporary folder")
+        _take_space(Path(name), size)
         return name
 
 
@@ -169,6 +185,19 @@ def _file_view(ref: ArrayRef) -> Array:
     if math.prod(ref.shape) == 0:
         return np.zeros(ref.shape, np.dtype(ref.dtype))
     return np.memmap(ref.name, np.dtype(ref.dtype), mode="r+", shape=ref.shape)
+
+
+def _take_space(path: Path, size: int) -> None:
+    """Take the space of a file now: whoever writes to a block whose space others took meanwhile is killed."""
+    with path.open("r+b") as file:
+        file.truncate(size)
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as exc:
+                # Some file systems cannot promise space.
+                if exc.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                    raise
 
 
 def _has_room(folder: Path, size: int) -> bool:

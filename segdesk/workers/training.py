@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from segdesk.core.training import TrainingEvent, TrainingJob
@@ -73,10 +74,10 @@ class TrainingWorker:
                     stderr=log,
                     start_new_session=True,
                 )
-            identity = ProcessIdentity.of(process.pid)
-            write_json(job.folder / RUN_NAME, {"pid": identity.pid, "started": identity.started})
         except OSError as exc:
             raise WorkerError(f"The training could not be started ({exc.strerror}).", path=job.folder) from exc
+        identity = ProcessIdentity.of(process.pid)
+        _record_run(job.folder, identity, process)
         _lower_priority(process.pid)
         # Waited for in a thread that dies with us: no zombie stays, and nobody has to hold on to the process.
         threading.Thread(target=process.wait, name="training-wait", daemon=True).start()
@@ -177,7 +178,9 @@ class TrainingRun:
         """Ask the child to end; returns at once. `poll` ends it by force after `STOP_LIMIT_S`."""
         if self._told_at is None and self.is_alive:
             self._told_at = self._clock()
-            stop_file(self._folder).touch()
+            with suppress(OSError):
+                # Where the folder is gone or full, `poll` ends the child by force.
+                stop_file(self._folder).touch()
 
     def kill(self) -> None:
         """End the child and its own children at once; nothing is lost but the work since its last checkpoint."""
@@ -237,6 +240,16 @@ class _Heart:
             return False
         self._is_reported = True
         return True
+
+
+def _record_run(folder: Path, identity: ProcessIdentity, process: subprocess.Popen[bytes]) -> None:
+    """Note which process runs in the folder; one that cannot be found again is ended at once."""
+    try:
+        write_json(folder / RUN_NAME, {"pid": identity.pid, "started": identity.started})
+    except OSError as exc:
+        process.kill()
+        process.wait()
+        raise WorkerError(f"The training could not be started ({exc.strerror}).", path=folder) from exc
 
 
 def _lower_priority(pid: int) -> None:

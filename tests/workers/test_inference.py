@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,9 @@ from segdesk.core.volume import Volume
 from segdesk.errors import BadModelFolder, OutOfMemory, UsageError, WorkerError
 from segdesk.workers import inference
 from segdesk.workers.inference import InferenceWorker
+from segdesk.workers.inference_child import InferenceChild
 from segdesk.workers.process_identity import ProcessIdentity
+from segdesk.workers.shared_array import OwnedBlocks
 from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import Channel, LabelSpec, ModelSpec, NetworkSpec
 from segdesk.zoo.writer import write_model_folder
@@ -291,3 +295,60 @@ def _wait_until_ended(child: ProcessIdentity) -> None:
     if handle is not None:
         assert select.select([handle], [], [], 10)[0]
         os.close(handle)
+
+
+def test_shared_memory_that_fills_up_meanwhile_gives_way_to_a_file(
+    make_worker: MakeWorker, model: ModelFolder, image: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def allocate(handle: int, offset: int, size: int) -> None:
+        if os.readlink(f"/proc/self/fd/{handle}").startswith("/dev/shm/"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    labels = make_worker("answer")({"x": image}, model.path, OPTIONS, silent).labels
+    assert np.array_equal(labels.array == 7, image.array > 50)
+    assert not list(tmp_path.glob("segdesk-*"))
+
+
+@pytest.mark.parametrize(("number", "works"), [(errno.EOPNOTSUPP, True), (errno.ENOSPC, False)])
+def test_a_file_system_that_cannot_promise_space_is_used_a_full_one_is_not(
+    number: int, works: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def allocate(handle: int, offset: int, size: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("segdesk.workers.shared_array._SHARED_FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr("segdesk.workers.shared_array.OwnedBlocks._new_memory", lambda self, size: None)
+    with OwnedBlocks() as blocks, nullcontext() if works else pytest.raises(WorkerError, match="no room"):
+        ref = blocks.share(np.arange(5))
+        assert blocks.take(ref).tolist() == [0, 1, 2, 3, 4]
+    assert not list(tmp_path.iterdir())
+
+
+def test_warming_up_never_waits_for_a_prediction(make_worker: MakeWorker, model: ModelFolder, image: Volume) -> None:
+    worker = make_worker("answer")
+
+    def report(done: int, total: int, text: str = "") -> None:
+        worker.warm_up()
+
+    worker({"x": image}, model.path, OPTIONS, report)
+
+
+def test_beats_of_an_idle_child_do_not_pile_up(tmp_path: Path) -> None:
+    child = InferenceChild(tmp_path, (sys.executable, "-c", CHATTY))
+    try:
+        events = [message["event"] for _ in range(2) if (message := child.receive(30)) is not None]
+    finally:
+        child.end()
+    assert events == ["ready", "progress"]
+
+
+CHATTY = r"""
+import sys
+beats = '{"event": "beat"}\n' * 1000
+print(beats + '{"event": "ready"}\n' + beats + '{"event": "progress"}', flush=True)
+sys.stdin.read()
+"""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,3 +228,24 @@ def test_another_process_with_the_same_number_is_not_taken_for_the_child() -> No
 def test_where_starts_are_not_told_the_number_decides() -> None:
     assert ProcessIdentity(os.getpid(), "").is_alive
     assert not ProcessIdentity(2**22 + 1, "").is_alive
+
+
+def test_a_child_that_cannot_be_recorded_is_ended_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[ProcessIdentity] = []
+
+    def fail(path: Path, fields: dict[str, Any]) -> None:
+        started.append(ProcessIdentity(fields["pid"], fields["started"]))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training, "write_json", fail)
+    job = TrainingJob(tmp_path / "job", tmp_path, tmp_path / "out", steps=1)
+    with pytest.raises(WorkerError, match="No space"):
+        TrainingWorker((sys.executable, "-c", "import time; time.sleep(60)")).start(job)
+    assert not started[0].is_alive
+
+
+def test_stopping_a_run_whose_folder_is_gone_raises_nothing(start: Start, tmp_path: Path) -> None:
+    run = start("deaf")
+    (tmp_path / "job").rename(tmp_path / "gone")
+    run.stop()
+    assert run.is_alive
