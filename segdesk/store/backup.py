@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
 from segdesk.core.provenance import utc_now
+from segdesk.errors import WriteError
 from segdesk.io.atomic import replace_file
+
+_LOG = logging.getLogger(__name__)
 
 KEPT = 5
 """How many backups stay."""
@@ -32,22 +36,39 @@ def back_up(path: Path, *, always: bool = False) -> Path | None:
     -------
     Path or None
         The new backup; None when none was needed or the folder cannot be written to.
+
+    Raises
+    ------
+    WriteError
+        If a backup was asked for `always` and cannot be made.
     """
     present = backups_of(path)
     if not always and present and present[-1].stat().st_mtime_ns >= path.stat().st_mtime_ns:
         return None
-    folder = path.parent / "backups"
+    target = path.parent / "backups" / f"{utc_now():%Y%m%dT%H%M%S%fZ}{path.suffix}"
     try:
-        folder.mkdir(exist_ok=True)
-    except OSError:
-        # A project on a read-only medium can still be looked at.
+        _make(path, target)
+    except WriteError as error:
+        if always:
+            raise
+        # A project on a read-only medium or a full disk can still be looked at.
+        _LOG.warning("no backup of the project was made: %s", error.message)
         return None
-    target = folder / f"{utc_now():%Y%m%dT%H%M%S%fZ}{path.suffix}"
-    replace_file(target, lambda temporary: _copy(path, temporary), _is_sound)
     for old in backups_of(path)[:-KEPT]:
         with suppress(OSError):
             old.unlink()
     return target
+
+
+def _make(path: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"The folder for backups could not be made: {error.strerror}.", path=target.parent) from error
+    try:
+        replace_file(target, lambda temporary: _copy(path, temporary), _is_sound)
+    except sqlite3.Error as error:
+        raise WriteError(f"The backup was not written: {error}.", path=target) from error
 
 
 def _copy(source: Path, target: Path) -> None:

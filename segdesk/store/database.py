@@ -117,6 +117,10 @@ def _build(path: Path, meta: Mapping[str, str]) -> None:
 def _translated(verb: str) -> Iterator[None]:
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"A name holds bytes that are no text ({error.object[:60]!a}); rename it. Nothing was changed."
+        ) from error
     except SQLAlchemyError as error:
         kind = SaveFailed if verb == "changed" else StoreError
         raise kind(f"The project could not be {verb}: {_reason(error)}. Nothing was changed.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from sqlalchemy import select
@@ -34,17 +35,16 @@ class JobStore:
         self._root = root
 
     def add(self, kind: str) -> JobRecord:
-        """Add a job with a new, empty folder ``jobs/<kind>-<number>``."""
+        """Add a job with a new, empty folder ``jobs/<kind>-<number>``; a later one where that is taken."""
         with self._database.writing() as session:
             now = to_text(utc_now())
             row = JobRow(kind=kind, folder="", status="prepared", detail="", created=now, updated=now)
             session.add(row)
             session.flush()
-            place = self._folder / f"{kind}-{row.id:04d}"
             try:
-                place.mkdir(parents=True)
+                place = _new_folder(self._folder, f"{kind}-{row.id:04d}")
             except OSError as error:
-                raise SaveFailed(f"The job's folder could not be made: {error.strerror}.", path=place) from error
+                raise SaveFailed(f"The job's folder could not be made: {error.strerror}.", path=self._folder) from error
             row.folder = text_of(place, self._root)
             return self._record(row)
 
@@ -67,3 +67,12 @@ class JobStore:
         return JobRecord(
             row.id, row.kind, place, row.status, row.detail, from_text(row.created), from_text(row.updated)
         )
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """Make a folder of this name, or of the next free one: a project restored from a backup counts anew."""
+    parent.mkdir(parents=True, exist_ok=True)
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    place = next(parent / each for each in names if not (parent / each).exists())
+    place.mkdir()
+    return place

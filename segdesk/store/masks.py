@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session as OrmSession
 
 from segdesk.core.labels import LabelMap
@@ -15,7 +15,7 @@ from segdesk.errors import GeometryMismatch, NotFound
 from segdesk.store.database import Database
 from segdesk.store.mask_file import mask_path, read_mask, write_mask
 from segdesk.store.records import MaskRecord, MaskRole
-from segdesk.store.schema import CaseRow, MaskRow
+from segdesk.store.schema import CaseRow, MaskRow, VoteRow
 from segdesk.store.times import from_text, to_text
 
 WORKING_KEPT = 3
@@ -173,6 +173,7 @@ def _forget_older_work(session: OrmSession, newest: MaskRow) -> list[str]:
         select(MaskRow)
         .where(MaskRow.case_id == newest.case_id, MaskRow.rater_id == newest.rater_id)
         .where(MaskRow.role == MaskRole.WORKING.value)
+        .where(~exists().where(VoteRow.mask_sha256 == MaskRow.sha256))
         .order_by(MaskRow.id.desc())
         .offset(WORKING_KEPT)
     )

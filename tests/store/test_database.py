@@ -1,9 +1,10 @@
+import errno
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from segdesk.errors import NotFound, SaveFailed, SchemaTooNew, StoreError
+from segdesk.errors import NotFound, SaveFailed, SchemaTooNew, StoreError, WriteError
 from segdesk.store import backup
 from segdesk.store.database import Database
 from segdesk.store.migrate import migrate
@@ -207,3 +208,25 @@ def test_a_project_folder_is_recognised(path, tmp_path):
     assert Project.is_project(path)
     assert Project.is_project(path.parent)
     assert not Project.is_project(tmp_path)
+
+
+def test_a_backup_that_cannot_be_written_does_not_keep_a_project_shut(path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(backup, "_copy", full)
+    assert Project.open(path).name == "Livers"
+    assert backup.backups_of(path) == []
+
+
+def test_nothing_is_migrated_without_a_backup(path):
+    (path.parent / "backups").write_text("a file")
+    with pytest.raises(WriteError, match="backups"):
+        migrate(path, 1, 2, {1: lambda file: file.execute("CREATE TABLE extra (x)")})
+    with _raw(path) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_a_name_that_is_no_text_is_told(path):
+    with pytest.raises(StoreError, match="rename"):
+        Project.open(path).raters.get_or_add("Ann\udcff")

@@ -4,6 +4,7 @@ import pytest
 from segdesk.core.geometry import Geometry
 from segdesk.core.provenance import OriginKind
 from segdesk.errors import GeometryMismatch, NotFound
+from segdesk.store.ballots import Ballot
 from segdesk.store.masks import WORKING_KEPT
 from segdesk.store.records import MaskRole
 from tests.store.scans import one_voxel
@@ -97,3 +98,12 @@ def test_masks_are_saved_from_many_threads(project, case, mask, ann):
     assert len({record.sha256 for record in records}) == 12
     assert {int(project.masks.load(r.sha256).array.max()) for r in records} == set(range(1, 13))
     assert np.unique([r.case_id for r in records]).tolist() == [case.id]
+
+
+def test_a_snapshot_that_was_voted_with_stays(project, case, mask, ann):
+    voted = project.masks.save(mask(1), case.id, MaskRole.WORKING, ann.id)
+    project.votes.append(Ballot(case.id, ann.id, voted.sha256))
+    for n in range(2, 9):
+        project.masks.save(mask(n), case.id, MaskRole.WORKING, ann.id)
+    assert project.masks.load(voted.sha256).array[1, 2, 3] == 1
+    assert len(project.masks.of_case(case.id)) == 1 + WORKING_KEPT

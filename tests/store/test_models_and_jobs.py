@@ -101,3 +101,11 @@ def test_a_job_whose_folder_cannot_be_made_is_not_recorded(project):
     with pytest.raises(SaveFailed):
         project.jobs.add("finetune")
     assert project.jobs.all() == ()
+
+
+def test_a_job_never_shares_a_folder_that_is_there_already(project):
+    (project.folder / "jobs" / "finetune-0001").mkdir(parents=True)
+    (project.folder / "jobs" / "finetune-0001" / "events.jsonl").write_text("of another run\n")
+    job = project.jobs.add("finetune")
+    assert job.folder.name == "finetune-0001-2"
+    assert list(job.folder.iterdir()) == []
