@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
 from segdesk.core.progress import Cancelled
-from segdesk.errors import SegdeskError
+from segdesk.errors import OutOfMemory, SegdeskError
 from segdesk.workers.messages import (
     Message,
     decode,
@@ -120,6 +120,9 @@ def _run(request: Message, line: _Line, predict: Predictor, blocks: BorrowedBloc
         return {"event": "cancelled"}
     except SegdeskError as exc:
         return {"event": "error", "error": error_to_json(exc)}
+    except MemoryError:
+        error = OutOfMemory("Not enough memory for this image; give a smaller region of interest (--roi).")
+        return {"event": "error", "error": error_to_json(error)}
     origin = prediction.labels.origin
     return {
         "event": "result",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 
 from segdesk.core.box import Box
-from segdesk.core.prediction import PredictOptions
+from segdesk.core.prediction import Prediction, PredictOptions
 from segdesk.core.progress import Cancelled, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import ModelError
+from segdesk.nn import serve
 from segdesk.nn.predict import predict
 from segdesk.workers import InferenceWorker
+from segdesk.workers.messages import options_to_json
 from tests.builders import oblique_geometry
 from tests.nn.toys import classic_model, threshold_model
 
@@ -117,3 +120,13 @@ def test_serving_does_not_load_monai() -> None:
     code = "import sys, segdesk.nn.predict; print('monai' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_memory_that_runs_out_is_told_and_does_not_end_the_child() -> None:
+    def predict(channels: object, model: Path, options: PredictOptions, report: object) -> Prediction:
+        raise MemoryError
+
+    request = {"id": 1, "channels": {}, "model": "x", "options": options_to_json(PredictOptions())}
+    answer = serve._answer(request, serve._Line(io.StringIO(), io.StringIO()), predict)
+    assert answer["error"]["kind"] == "OutOfMemory"
+    assert answer["error"]["code"] == "out_of_memory"
