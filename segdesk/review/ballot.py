@@ -106,9 +106,7 @@ def make_ballot(
         If the masks lie on different grids.
     """
     raters, warnings = _raters(masks, names, weights)
-    for rater in raters[1:]:
-        if not rater.labels.geometry.matches(raters[0].labels.geometry):
-            raise GeometryMismatch(f"The masks of {raters[0].name} and {rater.name} lie on different grids.")
+    require_one_grid([(rater.name, rater.labels) for rater in raters])
     kind, whole = _domain(domain), Box.whole(raters[0].labels.geometry.shape_kji)
     if margin < 0:
         raise ConsensusError(f"The margin must be 0 or more, not {margin}.")
@@ -119,6 +117,14 @@ def make_ballot(
         warnings.append(Warn("one_rater", f"Only one rater ({counted[0].name}): this is no consensus."))
     box = whole if kind is Domain.WHOLE else _union_box(counted, margin, whole)
     return Ballot(tuple(raters), kind, box, margin, tuple(warnings))
+
+
+def require_one_grid(named: Sequence[tuple[str, LabelMap]]) -> None:
+    """Refuse masks (name, labels) that do not all lie on the first one's grid; GeometryMismatch."""
+    (first, reference), *others = named
+    for name, labels in others:
+        if not labels.geometry.matches(reference.geometry):
+            raise GeometryMismatch(f"The masks of {first} and {name} lie on different grids.")
 
 
 def _raters(
