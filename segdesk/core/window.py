@@ -131,8 +131,11 @@ def to_grey8(values: NDArray[Any], window: Window, *, inverted: bool = False) ->
     with np.errstate(over="ignore"):
         grey = np.subtract(values, np.float32(window.low), dtype=np.float32, casting="unsafe")
         grey *= np.float32(255.0 / width)
-    # fmax first: it answers 0 for NaN, where maximum would let NaN through to an undefined cast.
-    np.fmax(grey, np.float32(0.0), out=grey)
-    np.fmin(grey, np.float32(255.0), out=grey)
+    if values.dtype.kind == "f":
+        # fmax answers 0 for NaN, which clip would let through to an undefined cast.
+        np.fmax(grey, np.float32(0.0), out=grey)
+        np.fmin(grey, np.float32(255.0), out=grey)
+    else:
+        np.clip(grey, np.float32(0.0), np.float32(255.0), out=grey)
     grey8: NDArray[np.uint8] = grey.astype(np.uint8)
     return np.invert(grey8) if inverted else grey8

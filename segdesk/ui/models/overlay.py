@@ -14,7 +14,8 @@ Packed = NDArray[np.uint32]
 """Colours as 0xFFRRGGBB."""
 
 _OPAQUE = np.uint32(0xFF000000)
-_GREY = _OPAQUE | (np.arange(256, dtype=np.uint32) * np.uint32(0x010101))
+_GREY_STEP = np.uint32(0x010101)
+_GREY = _OPAQUE | (np.arange(256, dtype=np.uint32) * _GREY_STEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,17 @@ class ColourTable:
 
     def on_grey(self, grey: NDArray[np.uint8], labels: NDArray[Any]) -> Packed:
         """Return the colours of grey values under labels, C-contiguous, same shape."""
-        if not labels.any():
-            return _picked(_GREY, grey)
-        index = self._rows(labels) << np.uint32(8)
-        index |= grey
-        return _picked(self._packed, index)
+        colours: Packed = grey.astype(np.uint32)
+        colours *= _GREY_STEP
+        colours |= _OPAQUE
+        columns = np.flatnonzero(labels.any(axis=0))
+        if columns.size:
+            # Only the columns that hold labels pay for the look-up, three times as slow as the plain grey.
+            part = slice(int(columns[0]), int(columns[-1]) + 1)
+            index = self._rows(labels[:, part]) << 8
+            index |= grey[:, part]
+            colours[:, part] = np.take(self._packed, index)
+        return colours
 
     def on_rgb(self, rgb: NDArray[np.uint8], labels: NDArray[Any]) -> Packed:
         """Return the colours of an RGB slice, shape (rows, columns, 3), under labels."""
@@ -87,12 +94,13 @@ class ColourTable:
         packed = shades.astype(np.uint32)
         return np.asarray(_OPAQUE | (packed[..., 0] << 16) | (packed[..., 1] << 8) | packed[..., 2], np.uint32)
 
-    def _rows(self, labels: NDArray[Any]) -> NDArray[np.uint32]:
+    def _rows(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return rows of the table; 16 bits hold row and grey while there are 256 rows at most."""
         if self._ranks is not None:
-            return _picked(self._ranks, labels)
+            return np.asarray(np.take(self._ranks, labels))
         # A 16-bit map whose table ends at 255 may still hold a stray larger value; it is drawn as the last row.
-        rows: NDArray[np.uint32] = labels.astype(np.uint32)
-        return rows if labels.dtype == np.uint8 else np.minimum(rows, np.uint32(255))
+        rows = labels if labels.dtype == np.uint8 else np.minimum(labels, 255)
+        return rows.astype(np.uint16)
 
 
 def _blend(label: Label | None, style: OverlayStyle) -> Packed:
@@ -102,9 +110,3 @@ def _blend(label: Label | None, style: OverlayStyle) -> Packed:
     mixed = grey * (1 - style.opacity) + np.array(label.colour_rgb, np.float32) * style.opacity
     channels = mixed.astype(np.uint32)
     return np.asarray(_OPAQUE | (channels[:, 0] << 16) | (channels[:, 1] << 8) | channels[:, 2], np.uint32)
-
-
-def _picked(table: NDArray[np.uint32], index: NDArray[Any]) -> NDArray[np.uint32]:
-    """Return ``table[index]``, typed."""
-    picked: NDArray[np.uint32] = np.take(table, index)
-    return picked

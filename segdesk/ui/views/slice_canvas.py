@@ -70,7 +70,8 @@ class SliceCanvas:
         elif self._stale:
             self._compose_stale()
         if fresh_frame or key != self._key:
-            self._canvas = QImage(size * pixel_ratio, QImage.Format.Format_RGB32)
+            if self._canvas.size() != size * pixel_ratio:
+                self._canvas = QImage(size * pixel_ratio, QImage.Format.Format_RGB32)
             self._canvas.setDevicePixelRatio(pixel_ratio)
             self._draw(viewport, None, smooth=smooth)
         else:
@@ -103,13 +104,15 @@ class SliceCanvas:
 
     def _draw(self, viewport: Viewport, rect: PixelRect | None, *, smooth: bool) -> None:
         painter = QPainter(self._canvas)
-        if rect is None:
-            self._canvas.fill(Qt.GlobalColor.black)
-        else:
-            painter.setClipRect(_on_screen(viewport, rect, _BEYOND_PX))
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth or self._reduction > 1)
         covered = self._image.height() * self._reduction, self._image.width() * self._reduction
-        painter.drawImage(_on_screen(viewport, (0, 0, *covered), 0), self._image, QRectF(self._image.rect()))
+        target = _on_screen(viewport, (0, 0, *covered), 0)
+        view = QRectF(painter.window())
+        if rect is not None:
+            painter.setClipRect(_on_screen(viewport, rect, _BEYOND_PX))
+        elif not target.contains(view):
+            painter.fillRect(view, Qt.GlobalColor.black)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth or self._reduction > 1)
+        painter.drawImage(target, self._image, QRectF(self._image.rect()))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         filled, working = self._lines
         for value, runs in working.items():
