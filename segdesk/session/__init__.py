@@ -7,7 +7,8 @@ from segdesk.session.scores import ScoreEntry, Scores, ScoreSheet
 from segdesk.session.session import Session
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase
-from segdesk.session.teaching import Budget, Teaching
+from segdesk.session.teaching import Teaching
+from segdesk.session.training_start import Budget
 
 __all__ = [
     "Budget",

@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segdesk.core.events import Change, Property
 from segdesk.core.progress import Lane, Progress, Task
-from segdesk.core.training import Trainer, TrainingEvent, TrainingJob, TrainingRun
-from segdesk.errors import SegdeskError, UsageError, WorkerError
+from segdesk.core.training import Trainer, TrainingEvent, TrainingRun
+from segdesk.errors import UsageError, WorkerError
 from segdesk.session.dataset import ExportedDataset, export_dataset
-from segdesk.session.model_choice import resolve_model
 from segdesk.session.state import SessionState
-from segdesk.store.records import JobRecord, ModelRecord, PromotionRecord
+from segdesk.session.training_start import Budget, StartedRun, TrainingWish, start_training
+from segdesk.store.records import ModelRecord, PromotionRecord
 
 if TYPE_CHECKING:
     from segdesk.store.project import Project
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How long to train: seconds of the training loop or a number of steps; one of the two."""
-
-    seconds: float | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse none or both."""
-        if (self.seconds is None) == (self.steps is None):
-            raise UsageError("A training budget is seconds or steps: give one of the two.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What `Teaching.start` was asked for."""
-
-    model: str | Path
-    budget: Budget
-    device: str
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Started:
-    """A run with what is needed to record how it ended."""
-
-    run: TrainingRun
-    job: JobRecord
-    base: ModelRecord
-    out: Path
-    dataset: ExportedDataset
 
 
 class Teaching:
@@ -70,7 +35,7 @@ class Teaching:
     def __init__(self, state: SessionState, trainer: Trainer | None) -> None:
         self._state = state
         self._trainer = trainer
-        self._started: _Started | None = None
+        self._started: StartedRun | None = None
         self._events: list[TrainingEvent] = []
         self.run: Property[TrainingRun | None] = Property(None)
         self.verdict: Property[TrainingEvent | None] = Property(None)
@@ -126,10 +91,10 @@ class Teaching:
             raise WorkerError("This session cannot train models; start it with a trainer.")
         if self.run.value is not None and self.run.value.is_alive:
             raise UsageError("A training is running; stop it first or wait for it.")
-        started: list[_Started] = []
+        started: list[StartedRun] = []
 
         def work(report: Progress) -> TrainingRun:
-            started.append(_start(project, trainer, _Wish(model, budget, device, seed), report))
+            started.append(start_training(project, trainer, TrainingWish(model, budget, device, seed), report))
             return started[-1].run
 
         def apply(run: TrainingRun) -> None:
@@ -157,7 +122,9 @@ class Teaching:
             self.verdict.value = result
             self._state.emit(Change.MODEL, self)
         elif not is_alive:
-            self.failure.value = f"The training ended without a result; read the log in {run.folder}."
+            self.failure.value = _last_words(self._events) or (
+                f"The training ended without a result; read the log in {run.folder}."
+            )
             self._state.emit(Change.MODEL, self)
         return news
 
@@ -231,27 +198,18 @@ class Teaching:
         return record
 
 
-def _start(project: Project, trainer: Trainer, wish: _Wish, report: Progress) -> _Started:
-    """Freeze the data in a new job folder and start the child."""
-    folder = resolve_model(project, wish.model)
-    base = project.models.register(folder.path)
-    job = project.jobs.add("finetune")
-    try:
-        dataset = export_dataset(project, job.folder / "dataset", report)
-        project.models_folder.mkdir(exist_ok=True)
-        out = project.models_folder / f"{base.name}-{job.id:04d}"
-        order = TrainingJob(
-            job.folder, dataset.folder, out, folder.path, wish.budget.seconds, wish.budget.steps, wish.device, wish.seed
-        )
-        run = trainer.start(order)
-    except SegdeskError as error:
-        project.jobs.update(job.id, "failed", error.message)
-        raise
-    return _Started(run, project.jobs.update(job.id, "running"), base, out, dataset)
-
-
 def _last_line(project: Project) -> str:
     last = project.models.last_promotion()
     if last is None:
         raise UsageError("No model was promoted in this project; there is nothing to roll back.")
     return last.model.name
+
+
+def _last_words(events: Sequence[TrainingEvent]) -> str:
+    """Return why the child says it ended, "" when it did not say."""
+    for event in reversed(events):
+        if event.get("event") == "error":
+            return str(event.get("error", {}).get("message", ""))
+        if event.get("event") == "stopped":
+            return str(event.get("text", ""))
+    return ""

@@ -248,3 +248,20 @@ def test_a_session_without_a_trainer_says_so(taught, model):
 def test_a_budget_is_seconds_or_steps(budget):
     with pytest.raises(UsageError):
         Budget(**budget)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            {"event": "error", "error": {"code": "diverged", "message": "The loss is no number.", "path": None}},
+            "no number",
+        ),
+        ({"event": "stopped", "text": "Stopped; the base model is unchanged."}, "unchanged"),
+    ],
+)
+def test_a_training_that_said_why_it_ended_is_quoted(taught, model, event, words):
+    run = taught.teaching.start(model, STEPS).run()
+    run._events, run.is_alive = [event, {"event": "warning", "code": "worker", "message": "late"}], False
+    taught.teaching.poll()
+    assert words in taught.teaching.failure.value
