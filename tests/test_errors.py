@@ -40,3 +40,7 @@ def test_an_unknown_code_is_a_mistake_of_ours() -> None:
 def test_an_error_survives_the_way_out_of_a_child_process() -> None:
     error = pickle.loads(pickle.dumps(UnsupportedFormat("m", code="truncated", path="p")))
     assert (type(error), error.message, error.code, error.path) == (UnsupportedFormat, "m", "truncated", "p")
+
+
+def test_a_warning_as_json_has_code_and_message() -> None:
+    assert Warn("resampled", "Look.").to_json() == {"code": "resampled", "message": "Look."}

@@ -59,3 +59,10 @@ def test_contains_is_half_open() -> None:
     assert box.contains((0, 1, 1))
     assert not box.contains((2, 1, 1))
     assert Box.whole((2, 2, 2)) == box
+
+
+def test_an_empty_box_has_no_negative_size() -> None:
+    box = Box((3, 3, 3), (1, 5, 5))
+    assert box.is_empty
+    assert box.shape_kji == (0, 2, 2)
+    assert box.union(Box.whole((1, 1, 1))) == Box.whole((1, 1, 1)).union(box) == Box.whole((1, 1, 1))

@@ -155,3 +155,12 @@ def test_stacks_match_by_the_places_of_their_slices() -> None:
     assert not _stack().matches(_stack(shift_mm=0.01))
     assert not _stack().matches(oblique_geometry((3, 4, 6)))
     assert _stack().sha256() != _stack(shift_mm=0.01).sha256()
+
+
+def test_every_slice_of_a_stack_has_a_voxel_volume_of_its_own() -> None:
+    affines = np.zeros((2, 4, 3))
+    affines[:, 3, 2] = 1
+    affines[0, :2, :2] = [[0, 2.0], [0.5, 0]]
+    affines[1, :2, :2] = [[1.0, 4.0], [0.5, 0]]
+    stack = SliceStackGeometry((2, 3, 4), affines, np.array([5.0, 2.5]))
+    np.testing.assert_allclose(stack.voxel_volumes_k_mm3, (5.0, 5.0))
