@@ -1,21 +1,19 @@
 """Write ``docs/examples/``: what each command prints with ``--json``, on phantoms.
 
-Run from the checkout: ``python docs/make_examples.py``.
+Run from the checkout: ``python -m tests.cli.examples``.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
-import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
-
-_ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(_ROOT))
 
 import numpy as np
 
@@ -25,7 +23,10 @@ from segdesk.core.labels import Label, LabelMap, LabelTable
 from segdesk.core.volume import Volume
 from segdesk.io import write_labels, write_volume
 from tests.builders import ball_mask
+from tests.nn.toy_sets import TOY_RECIPE, nnunet_set
 from tests.nn.toys import threshold_model
+
+FOLDER = Path(__file__).parents[2] / "docs" / "examples"
 
 EXAMPLES: dict[str, str] = {
     "models-list": "models list --folder models",
@@ -44,9 +45,11 @@ EXAMPLES: dict[str, str] = {
     "project-add": "project add study scan.nii.gz",
     "project-status": "project status study",
     "project-verify": "project verify study",
+    "train": "train --data dataset --out model --recipe recipe.toml --steps 4 --device cpu --threads 1",
+    "finetune": "finetune --data dataset --model model --out better --recipe recipe.toml --steps 2 --device cpu",
     "error": "convert scan.nii.gz scan.docx",
 }
-"""File name without extension, and the words behind ``segdesk``."""
+"""File name without extension, and the words behind ``segdesk``; a training's last line is shown."""
 
 _GRID = Geometry.from_spacing((9, 31, 31), (3.0, 0.8, 0.8))
 
@@ -62,6 +65,8 @@ def write_inputs(folder: Path) -> None:
         (folder / name).mkdir()
     shutil.copy(folder / "scan.nii.gz", folder / "cases" / "case1.nii.gz")
     (folder / "broken" / "cut.nii.gz").write_bytes((folder / "scan.nii.gz").read_bytes()[:200])
+    nnunet_set(folder / "dataset")
+    (folder / "recipe.toml").write_text(TOY_RECIPE)
     table = LabelTable([Label(1, "tumour", (230, 159, 0))])
     for name, shift in (("anna", 0.0), ("ben", 1.0), ("carla", 2.0)):
         mask = ball_mask(_GRID.shape_kji, (4, 15, 14 + shift), 8.0, _GRID).astype(np.uint8)
@@ -70,20 +75,28 @@ def write_inputs(folder: Path) -> None:
 
 
 def example(words: str, folder: Path) -> Any:
-    """Return what a command prints."""
+    """Return what a command prints; of several JSON lines the last."""
     out = io.StringIO()
     with redirect_stdout(out):
         main([*words.split(), "--json"])
-    return json.loads(out.getvalue().replace(str(folder), "/data"))
+    return json.loads(out.getvalue().replace(str(folder), "/data").splitlines()[-1])
+
+
+def all_examples() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run every command in a folder of its own and yield name and content of the example."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        write_inputs(folder)
+        os.chdir(folder)
+        try:
+            for title, words in EXAMPLES.items():
+                yield title, {"command": f"segdesk {words} --json", "prints": example(words, folder)}
+        finally:
+            os.chdir(before)
 
 
 if __name__ == "__main__":
-    import os
-
-    with tempfile.TemporaryDirectory() as name:
-        write_inputs(Path(name))
-        os.chdir(name)
-        for title, words in EXAMPLES.items():
-            found = {"command": f"segdesk {words} --json", "prints": example(words, Path(name))}
-            text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-            (_ROOT / "docs" / "examples" / f"{title}.json").write_text(text, encoding="utf-8")
+    for title, content in all_examples():
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (FOLDER / f"{title}.json").write_text(text, encoding="utf-8")
