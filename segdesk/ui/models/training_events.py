@@ -63,6 +63,9 @@ class GateResult:
     model: str
     difference: tuple[float, float, float] | None = None
     """Paired difference and its 95 % confidence interval (mean, low, high); None when not computed."""
+    test_patients: int = 0
+    began_as_model: tuple[str, ...] = ()
+    """Test cases whose reference began as a model's own draft."""
 
     @property
     def headline(self) -> str:
@@ -127,6 +130,8 @@ def _result(event: Mapping[str, Any]) -> tuple[Event, ...]:
         bool(event.get("promoted", False)),
         str(event.get("model", "")),
         _difference(event),
+        int(number(event, "test_patients", 0)),
+        tuple(str(name) for name in event.get("began_as_model") or ()),
     )
     return result, Told(f"{result.headline}. {result.reason}".strip(), is_problem=verdict is Verdict.WORSE)
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from segdesk.core.labels import Colour
 from segdesk.ui.models.number_text import UNDEFINED, duration, fixed
 from segdesk.ui.models.training_curves import TrainingStory
 from segdesk.ui.models.training_events import Told
 from segdesk.ui.models.training_model import RunState, TrainingModel
+from segdesk.ui.panels.empty_state import EmptyState
 from segdesk.ui.panels.figures import Figure, FigureStrip
 from segdesk.ui.panels.section import Section
 from segdesk.ui.theme import GRID_PX
@@ -47,7 +56,15 @@ class TrainingProgress(QWidget):
         curves.setSpacing(2 * GRID_PX)
         curves.addWidget(self.loss_view, 1)
         curves.addWidget(self.dice_view, 1)
-        layout = QVBoxLayout(self)
+        self.empty = EmptyState(
+            "No training run yet",
+            "Choose a model and a time budget on the left, then start. Curves and a log of what happens appear here.",
+        )
+        page = QWidget()
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self.empty)
+        self._pages.addWidget(page)
+        layout = QVBoxLayout(page)
         layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(2 * GRID_PX)
         layout.addWidget(self._figures)
@@ -60,6 +77,7 @@ class TrainingProgress(QWidget):
     def refresh(self) -> None:
         """Show what the model says."""
         story, state = self._model.story, self._model.state
+        self._pages.setCurrentIndex(0 if state is RunState.IDLE else 1)
         self._figures.set_figures(_figures(story, state))
         self._bar.setVisible(self._model.is_running)
         last = story.last_loss

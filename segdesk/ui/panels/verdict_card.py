@@ -11,7 +11,7 @@ from segdesk.ui.models.number_text import UNDEFINED, count, fixed, signed
 from segdesk.ui.models.training_events import HEADLINES, GateResult, Verdict
 from segdesk.ui.models.training_model import TrainingModel
 from segdesk.ui.panels.figures import Figure, FigureStrip
-from segdesk.ui.panels.section import ScrollColumn, Section, wrapped
+from segdesk.ui.panels.section import Notes, ScrollColumn, Section, wrapped
 from segdesk.ui.theme import GRID_PX, Role, set_role
 from segdesk.ui.views.row_table import RowTable
 
@@ -23,6 +23,8 @@ _ROLES = {
     Verdict.WORSE: Role.ERROR,
     Verdict.CANNOT_JUDGE: Role.WARNING,
 }
+
+_BEGAN = "The reference of {} began as a model’s own draft: these scores are too good."
 
 _LINEAGE_COLUMNS: tuple[Column[LineageRow], ...] = (
     Column("Model", lambda row: row.name, tip=lambda row: _lineage_tip(row), width_px=0),
@@ -48,7 +50,8 @@ class VerdictCard(ScrollColumn):
         layout = QVBoxLayout(self._card)
         layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(GRID_PX)
-        for part in (self._headline, self._reason, self._figures, self._difference, self._cases):
+        self._began = Notes(Role.WARNING)
+        for part in (self._headline, self._reason, self._figures, self._difference, self._cases, self._began):
             layout.addWidget(part)
         self.promote_button = QPushButton("Promote the challenger")
         self.roll_back_button = QPushButton("Roll back to the champion before")
@@ -89,7 +92,7 @@ class VerdictCard(ScrollColumn):
         return self._reason.text()
 
     def _show_result(self, result: GateResult | None) -> None:
-        for part in (self._figures, self._difference, self._cases):
+        for part in (self._figures, self._difference, self._cases, self._began):
             part.setVisible(result is not None)
         if result is None:
             self._headline.setText("No challenger yet")
@@ -106,12 +109,19 @@ class VerdictCard(ScrollColumn):
             [Figure(fixed(result.champion_dice), "champion"), Figure(fixed(result.challenger_dice), "challenger")]
         )
         self._difference.setText(_difference_text(result))
-        self._cases.setText(f"Mean Dice over {count(len(result.test_cases), 'test case')}.")
+        self._cases.setText(_cases_text(result))
+        began = count(len(result.began_as_model), "test case")
+        self._began.set_texts([_BEGAN.format(began)] if result.began_as_model else [])
 
 
 def _lineage_tip(row: LineageRow) -> str:
     parent = f", from {row.parent}" if row.parent else ""
     return f"{row.name}, made {row.created:%d %b %Y %H:%M}{parent}\nweights {row.weights_sha256[:12]}…"
+
+
+def _cases_text(result: GateResult) -> str:
+    patients = f" of {count(result.test_patients, 'patient')}" if result.test_patients else ""
+    return f"Mean Dice over {count(len(result.test_cases), 'test case')}{patients}."
 
 
 def _difference_text(result: GateResult) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 from segdesk.ui.models.agree_model import AgreeModel
 from segdesk.ui.models.columns import Column
@@ -77,6 +77,8 @@ class WhatIf(QWidget):
         layout.addWidget(Section("With these settings", self.figures, self.agreement, self.warnings))
         layout.addWidget(Section("Readers", self.label, self.readers))
         layout.addWidget(Section("Dice of every pair", self.matrix, self.pairs))
+        layout.addStretch()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         model.changed.connect(self.refresh)
         model.hidden.changed.connect(self._on_hidden)
         self.refresh()
