@@ -118,7 +118,8 @@ def test_the_check_catches_an_import_hidden_in_a_function(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("statement", ["import segdesk", "import segdesk.cli.main", "import segdesk.session"])
 def test_importing_loads_neither_qt_nor_torch(statement: str) -> None:
-    code = f"{statement}; import sys; print(sorted({{m.split('.')[0] for m in sys.modules}} & {{'torch', 'monai', 'PySide6', 'vtkmodules'}}))"
+    heavy = "{'torch', 'monai', 'PySide6', 'vtkmodules'}"
+    code = f"{statement}; import sys; print(sorted({{m.split('.')[0] for m in sys.modules}} & {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=_ROOT)
     assert done.stdout.strip() == "[]"
 

@@ -148,7 +148,8 @@ class Geometry:
     def lps_to_index(self, point_lps: ArrayLike) -> Points:
         """Map LPS millimetres, shape (..., 3), to continuous (k, j, i) indices."""
         inverse = np.linalg.inv(self.affine_kji_to_lps)
-        return np.asarray(point_lps, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
+        index = np.asarray(point_lps, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.asarray(index, dtype=np.float64)
 
     def corners_lps(self) -> Points:
         """Return the LPS mm of the eight corner voxel centres, shape (8, 3)."""
