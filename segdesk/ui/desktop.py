@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -23,6 +23,7 @@ from segdesk.ui.workspaces.read import ReadWorkspace
 
 if TYPE_CHECKING:
     from segdesk.ui.main_window import MainWindow
+    from segdesk.ui.workspaces.agree import AgreeWorkspace
 
 
 class Desktop(QObject):
@@ -73,6 +74,8 @@ class Desktop(QObject):
     def go_to(self, place: Place) -> None:
         """Show a workspace; the case and the crosshair stay."""
         page = self.page(place)
+        if place is Place.AGREE and self.read.desk is not None:
+            cast("AgreeWorkspace", page).views.go_to(self.read.desk.views.cursor_kji.value)
         self._window.pages.setCurrentWidget(page)
         self._window.header.show_place(place)
         self._window.ui.actions.enter(place)
@@ -158,7 +161,9 @@ class Desktop(QObject):
     def _make_agree(self) -> QWidget:
         from segdesk.ui.workspaces.agree import AgreeWorkspace
 
-        return AgreeWorkspace(self.session, self._jobs)
+        agree = AgreeWorkspace(self.session, self._jobs)
+        agree.views.place_changed.connect(self.read.look_at)
+        return agree
 
     def _make_score(self) -> QWidget:
         from segdesk.ui.workspaces.score import ScoreWorkspace

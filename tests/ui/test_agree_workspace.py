@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
 from segdesk.session import Session
 from segdesk.store.records import CaseStatus, RaterKind
+from segdesk.ui.actions import Place
+from segdesk.ui.main_window import MainWindow
 from segdesk.ui.models.agree_model import Phase
 from segdesk.ui.models.consensus_settings import Method
 from segdesk.ui.workspaces.agree import AgreeWorkspace
+from tests.ui.conftest import settle
 from tests.ui.desks import SHAPE_KJI, SPACING_KJI_MM, desk_with_cases, on_screen, read_of, submit
 
 
@@ -198,3 +202,20 @@ def test_nothing_is_recorded_under_settings_that_are_not_merged_yet(qtbot: QtBot
     workspace.model.settings.method.value = Method.MAJORITY
     assert not workspace.record_button.isEnabled()
     qtbot.waitUntil(workspace.record_button.isEnabled, timeout=20_000)
+
+
+def test_read_and_agree_look_at_one_place(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], complete: Session
+) -> None:
+    window = make_window()
+    window.attach(complete)
+    assert window.desktop is not None
+    window.desktop.read.look_at((1, 2, 3))
+    window.go_to(Place.AGREE)
+    agree = window.desktop.page(Place.AGREE)
+    assert isinstance(agree, AgreeWorkspace)
+    assert agree.views.cursor_kji == (1, 2, 3)
+    agree.views.go_to((2, 3, 4))
+    assert window.desktop.read.desk is not None
+    assert window.desktop.read.desk.views.cursor_kji.value == (2, 3, 4)
+    settle(qtbot, window)

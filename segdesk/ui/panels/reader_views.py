@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from segdesk.core.box import Index3
@@ -24,6 +25,9 @@ _HEAT_STYLE = OverlayStyle(opacity=0.45, outline=False)
 
 class ReaderViews(QWidget):
     """The first plane large at the left, the others beside it; one legend above."""
+
+    place_changed = QtSignal(object)
+    """(k, j, i) of the voxel that all views look at now."""
 
     def __init__(self, model: AgreeModel) -> None:
         super().__init__()
@@ -91,6 +95,7 @@ class ReaderViews(QWidget):
             return
         self._empty = LabelMap.empty(self._case.volume.geometry)
         self._views = ViewSet(self._case.volume, self._empty, _HEAT_STYLE)
+        self._views.cursor_kji.changed.connect(self._on_cursor)
         self.panes = tuple(ReaderView(each, self._tools) for each in self._views.slices)
         for position, pane in enumerate(self.panes):
             pane.left_drag = LeftDrag.CROSSHAIR
@@ -98,6 +103,9 @@ class ReaderViews(QWidget):
             self._grid.addWidget(pane, max(0, position - 1), min(position, 1), 2 if position == 0 else 1, 1)
         self._grid.setColumnStretch(0, 3)
         self._grid.setColumnStretch(1, 2 if len(self.panes) > 1 else 0)
+
+    def _on_cursor(self, index_kji: Index3) -> None:
+        self.place_changed.emit(index_kji)
 
     def _drop_panes(self) -> None:
         for pane in self.panes:
