@@ -142,8 +142,8 @@ class Geometry:
             LPS millimetres.
         """
         index = np.asarray(index_kji, dtype=np.float64)
-        points = index @ self.affine_kji_to_lps[:3, :3].T + self.affine_kji_to_lps[:3, 3]
-        return np.asarray(points, dtype=np.float64)
+        points: Points = index @ self.affine_kji_to_lps[:3, :3].T + self.affine_kji_to_lps[:3, 3]
+        return points
 
     def lps_to_index(self, point_lps: ArrayLike) -> Points:
         """Map LPS millimetres, shape (..., 3), to continuous (k, j, i) indices."""

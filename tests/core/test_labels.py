@@ -103,3 +103,10 @@ def test_values_and_copies_cover_every_layer() -> None:
     copy.layers[1][:] = 0
     assert labels.values() == (1, 2)
     assert copy.values() == (1,)
+
+
+def test_a_widened_map_keeps_its_labels_in_sixteen_bits() -> None:
+    labels = LabelMap.of(np.full((1, 2, 3), 7, np.uint8), Geometry.from_spacing((1, 2, 3)))
+    labels.widen()
+    assert labels.array.dtype == np.uint16
+    assert labels.values() == (7,)
