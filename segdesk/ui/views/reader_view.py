@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
@@ -59,22 +62,26 @@ class ReaderView(SliceView):
         if self._lines is None or self._lines[0] != index:
             cut = self.model.plane.cut
             lines = [
-                (QColor(*read.style.colour_rgb), list(outlines(cut(read.labels.array, index)).values()))
-                for read in self._reads
+                (QColor(*read.style.colour_rgb), _outlines_of(cut(read.labels.array, index))) for read in self._reads
             ]
             self._lines = index, lines
         return self._lines[1]
 
 
+def _outlines_of(labels: NDArray[Any]) -> list[Runs]:
+    """Return the outlines of a slice; only the part with labels is looked at, or ten readers would be felt."""
+    rows = np.flatnonzero(labels.any(axis=1))
+    if rows.size == 0:
+        return []
+    band = labels[rows[0] : rows[-1] + 1]
+    columns = np.flatnonzero(band.any(axis=0))
+    corner_xy = np.array([columns[0], rows[0]] * 2, np.float64)
+    return [runs + corner_xy for runs in outlines(band[:, columns[0] : columns[-1] + 1]).values()]
+
+
 def _on_screen(runs: Runs, viewport: Viewport, place: float) -> list[QLineF]:
     """Return runs as lines on the screen, the `place`-th shifted aside."""
-    width, height = viewport.pixel_wh
-    shift = place * min(_MOST_SHIFT_PX, _SHIFT_SHARE * min(width, height))
-    return [
-        QLineF(*_shifted(viewport.to_screen(y0, x0), shift), *_shifted(viewport.to_screen(y1, x1), shift))
-        for x0, y0, x1, y1 in runs
-    ]
-
-
-def _shifted(point: tuple[float, float], shift: float) -> tuple[float, float]:
-    return point[0] + shift, point[1] + shift
+    pixel_wh = np.array(viewport.pixel_wh * 2)
+    shift = place * min(_MOST_SHIFT_PX, _SHIFT_SHARE * float(pixel_wh.min()))
+    points = runs * pixel_wh + np.array(viewport.offset_xy * 2) + shift
+    return [QLineF(*ends) for ends in points.tolist()]
