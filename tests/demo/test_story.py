@@ -19,7 +19,7 @@ from tests.nn.toys import save_model, toy_spec
 
 
 def _toy_hippocampus(folder: Path) -> Path:
-    """A model that draws the brightest voxels: label 2 above 215, label 1 above 225."""
+    """A model that draws the brightest voxels: label 2 above 218, label 1 above 222."""
     spec = toy_spec(
         name="toy-hippocampus",
         title="Two thresholds",
@@ -28,14 +28,14 @@ def _toy_hippocampus(folder: Path) -> Path:
             LabelSpec(value=1, name="anterior", colour_rgb=(230, 159, 0)),
             LabelSpec(value=2, name="posterior", colour_rgb=(86, 180, 233)),
         ),
-        patch_kji=(24, 24, 24),
+        patch_kji=(40, 40, 40),
     )
     network = network_of(spec)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
         network.head.weight[1], network.head.bias[1] = 1.0, -220.0
-        network.head.weight[2], network.head.bias[2] = 0.5, -107.5
+        network.head.weight[2], network.head.bias[2] = 0.5, -109.0
     return save_model(folder, spec, network).path
 
 
