@@ -51,9 +51,15 @@ def run(images: Sequence[Path]) -> int:
     except CannotShow as error:
         sys.stderr.write(f"segdesk: {error.message}\n")
         return 2
+    # After the check for libraries: this imports Qt.
+    from segdesk.ui.garbage import GuiGarbage
+
+    garbage = GuiGarbage(app)
     window = make_window(app, images)
     window.show()
-    return int(app.exec())
+    code = int(app.exec())
+    garbage.stop()
+    return code
 
 
 def make_application(environment: Mapping[str, str]) -> QApplication:

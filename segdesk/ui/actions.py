@@ -58,6 +58,10 @@ class Act(StrEnum):
     SMOOTH = "view.smooth"
     RESET_VIEW = "view.reset"
     SIDE_PANEL = "view.side_panel"
+    WHEEL_TURNED = "view.wheel_turned"
+    MOUSE_PACS = "mouse.pacs"
+    MOUSE_SLICER = "mouse.slicer"
+    MOUSE_ITK_SNAP = "mouse.itk_snap"
     THEME = "view.theme"
     TOOL_CROSSHAIR = "tool.crosshair"
     TOOL_BRUSH = "tool.brush"
@@ -132,7 +136,11 @@ ACTIONS: tuple[Action, ...] = (
     Action(Act.CROSSHAIR_LINES, "Show the crosshair", MenuName.VIEW, ("H",), _READ, checkable=True),
     Action(Act.SMOOTH, "Smooth between voxels", MenuName.VIEW, (), _READ, checkable=True),
     Action(Act.RESET_VIEW, "Reset and fit the views", MenuName.VIEW, ("R",), _READ, Glyph.FIT, ends_group=True),
-    Action(Act.SIDE_PANEL, "Show the side panel", MenuName.VIEW, ("F9",), _READ, checkable=True),
+    Action(Act.SIDE_PANEL, "Show the side panel", MenuName.VIEW, ("F9",), _READ, checkable=True, ends_group=True),
+    Action(Act.WHEEL_TURNED, "Turn the wheel's direction", MenuName.VIEW, (), _READ, checkable=True, ends_group=True),
+    Action(Act.MOUSE_PACS, "Left drag as in a PACS: window/level", MenuName.VIEW, (), _READ, checkable=True),
+    Action(Act.MOUSE_SLICER, "Left drag as in Slicer: crosshair", MenuName.VIEW, (), _READ, checkable=True),
+    Action(Act.MOUSE_ITK_SNAP, "Left drag as in ITK-SNAP: crosshair", MenuName.VIEW, (), _READ, None, True, True),
     Action(Act.THEME, "Switch between dark and light", MenuName.VIEW, ("Ctrl+Shift+L",)),
     Action(Act.TOOL_CROSSHAIR, "Crosshair", MenuName.TOOLS, ("C",), _READ, Glyph.CROSSHAIR, checkable=True),
     Action(Act.TOOL_BRUSH, "Brush", MenuName.TOOLS, ("B",), _READ, Glyph.BRUSH, checkable=True),

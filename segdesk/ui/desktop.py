@@ -42,6 +42,8 @@ class Desktop(QObject):
         self._window, self.session = window, session
         self._jobs = window.ui.jobs
         self._pages: dict[Place, QWidget] = {}
+        session.editor.brush_radius_mm.value = float(window.ui.settings.of("brush.radius_mm").value)
+        session.editor.brush_radius_mm.changed.connect(self._remember_brush)
         self._autosave = Autosave(session, self._jobs, self)
         self._intake = CaseIntake(session, self._jobs, window)
         self._intake.told.connect(self._on_told)
@@ -180,6 +182,9 @@ class Desktop(QObject):
     def _look_at(self, index_kji: Index3) -> None:
         self.go_to(Place.READ)
         self.read.look_at(index_kji)
+
+    def _remember_brush(self, radius_mm: float) -> None:
+        self._window.ui.settings.set("brush.radius_mm", radius_mm)
 
     def _on_told(self, problems: list[str]) -> None:
         if problems:

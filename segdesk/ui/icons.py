@@ -7,6 +7,7 @@ scale, and costs nothing before the first icon is shown.
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPixmap
@@ -127,9 +128,8 @@ def _pixmap(glyph: Glyph, colour: QColor, scale: int) -> QPixmap:
     return glyph_pixmap(glyph, colour, ICON_SIZE_PX, scale)
 
 
+@cache
 def _family() -> str:
     """Return the icon font's family, loading it into the application the first time."""
-    family = "segdesk icons"
-    if family not in QFontDatabase.families():
-        QFontDatabase.addApplicationFont(str(resources() / "icons" / FONT_FILE))
-    return family
+    QFontDatabase.addApplicationFont(str(resources() / "icons" / FONT_FILE))
+    return "segdesk icons"

@@ -66,6 +66,7 @@ class MainWindow(QMainWindow):
         self._build()
         self._bind()
         self.ui.jobs.failed.connect(self._on_job_failed)
+        theme.changed.connect(self._remember_theme)
 
     def attach(self, session: Session) -> None:
         """Work with a session from now on; what was dropped meanwhile is opened."""
@@ -148,6 +149,9 @@ class MainWindow(QMainWindow):
         )
         box.finished.connect(box.deleteLater)
         box.open()
+
+    def _remember_theme(self) -> None:
+        self.ui.settings.set("window.theme", self.ui.theme.name.value)
 
     def _on_job_failed(self, job: Job, error: Exception) -> None:
         self.tell(error)

@@ -21,6 +21,7 @@ from segdesk.session import Session, SessionSettings
 from segdesk.ui.actions import Act
 from segdesk.ui.main_window import MainWindow
 from segdesk.ui.models.model_choice import ModelChoice
+from segdesk.ui.models.mouse import LeftDrag
 from segdesk.ui.models.tool_model import Tool
 from segdesk.ui.panels.label_list import Column
 from segdesk.ui.workspaces.desk import Desk
@@ -289,3 +290,24 @@ def test_without_a_case_the_start_page_offers_the_sample(
     settle(qtbot, window)
     assert read.desk is not None
     assert read.desk.views.volume.geometry.shape_kji == (189, 233, 197)
+
+
+def test_the_mouse_profile_and_the_wheel_are_chosen_in_the_menu(window: MainWindow, read: ReadWorkspace) -> None:
+    view = desk_of(read).grid.slice_views[0]
+    window.ui.actions[Act.MOUSE_SLICER].trigger()
+    assert view.left_drag is LeftDrag.CROSSHAIR
+    checked = [
+        act for act in (Act.MOUSE_PACS, Act.MOUSE_SLICER, Act.MOUSE_ITK_SNAP) if window.ui.actions[act].isChecked()
+    ]
+    assert checked == [Act.MOUSE_SLICER]
+    window.ui.actions[Act.MOUSE_SLICER].trigger()
+    assert window.ui.actions[Act.MOUSE_SLICER].isChecked(), "choosing it again does not turn it off"
+    window.ui.actions[Act.WHEEL_TURNED].trigger()
+    assert view.scroll_sign == -1
+
+
+def test_what_was_set_is_remembered(window: MainWindow, read: ReadWorkspace) -> None:
+    read.session.editor.brush_radius_mm.value = 7.5
+    desk_of(read).change_style(opacity=0.6)
+    values = window.ui.settings.changed_values()
+    assert (values["brush.radius_mm"], values["labels.opacity"]) == (7.5, 0.6)

@@ -15,7 +15,6 @@ Packed = NDArray[np.uint32]
 
 _OPAQUE = np.uint32(0xFF000000)
 _GREY_STEP = np.uint32(0x010101)
-_GREY = _OPAQUE | (np.arange(256, dtype=np.uint32) * _GREY_STEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +55,17 @@ class ColourTable:
     """
 
     def __init__(self, table: LabelTable, style: OverlayStyle) -> None:
-        largest = table.values[-1] if table.values else 0
         self._ranks: NDArray[np.uint32] | None = None
-        if largest > 255:
+        if table.values and table.values[-1] > 255:
             self._ranks = np.zeros(65536, np.uint32)
             self._ranks[list(table.values)] = np.arange(1, len(table) + 1, dtype=np.uint32)
-            rows = [None, *table]
+            labels = list(table)
         else:
-            rows = [None, *(table[v] if v in table else Label.default(v) for v in range(1, 256))]
-        self._packed = np.stack([_blend(row, style) for row in rows]).ravel()
-        self._colours = np.array([(0, 0, 0) if row is None else row.colour_rgb for row in rows], np.float32)
-        self._alpha = np.array(
-            [style.opacity if row is not None and style.shows(row.value) else 0.0 for row in rows], np.float32
-        )
+            labels = [table[v] if v in table else Label.default(v) for v in range(1, 256)]
+        # Row 0 is background: no colour, no opacity.
+        self._colours = np.array([(0, 0, 0), *(each.colour_rgb for each in labels)], np.float32)
+        self._alpha = np.array([0.0, *(style.opacity * style.shows(each.value) for each in labels)], np.float32)
+        self._packed = _blended(self._colours, self._alpha)
 
     def on_grey(self, grey: NDArray[np.uint8], labels: NDArray[Any]) -> Packed:
         """Return the colours of grey values under labels, C-contiguous, same shape."""
@@ -103,10 +100,11 @@ class ColourTable:
         return rows.astype(np.uint16)
 
 
-def _blend(label: Label | None, style: OverlayStyle) -> Packed:
-    if label is None or not style.shows(label.value):
-        return np.asarray(_GREY, np.uint32)
-    grey = np.arange(256, dtype=np.float32)[:, None]
-    mixed = grey * (1 - style.opacity) + np.array(label.colour_rgb, np.float32) * style.opacity
-    channels = mixed.astype(np.uint32)
-    return np.asarray(_OPAQUE | (channels[:, 0] << 16) | (channels[:, 1] << 8) | channels[:, 2], np.uint32)
+def _blended(colours: NDArray[np.float32], alpha: NDArray[np.float32]) -> Packed:
+    """Return the colours of every row over every grey, shape (rows * 256,)."""
+    grey = np.arange(256, dtype=np.float32)
+    packed = np.full((len(colours), 256), _OPAQUE, np.uint32)
+    for channel, shift in enumerate((16, 8, 0)):
+        mixed = np.outer(1 - alpha, grey) + (alpha * colours[:, channel])[:, None]
+        packed |= mixed.astype(np.uint32) << np.uint32(shift)
+    return packed.ravel()

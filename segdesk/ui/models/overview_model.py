@@ -117,7 +117,7 @@ class OverviewModel:
         return OverviewRequest(
             self._serial, self._coarse(labels.shape), self._stride, labels,
             image[..., 1] if views.volume.is_rgb else image, hidden,
-            self._palette(int(labels.max(initial=0))), self._voxel_mm(),
+            self._palette(), self._voxel_mm(),
             self._backgrounds.get((self.side, views.time_point.value)),
         )  # fmt: skip
 
@@ -138,9 +138,13 @@ class OverviewModel:
         spacing = height * self._stride, width * self._stride
         return replace(self.plane, shape_kji=(shape[0], shape[1], shape[2]), pixel_spacing_mm=spacing)
 
-    def _palette(self, largest: int) -> NDArray[np.uint8]:
-        colours = [(0, 0, 0), *(self.views.colour_of(value) for value in range(1, max(2, largest + 1)))]
-        return np.array(colours, np.uint8)
+    def _palette(self) -> NDArray[np.uint8]:
+        """Return colours by value, for all 8-bit values and those of the table."""
+        largest = max((255, *self.views.labels.table.values, *self._proposed_values()))
+        return np.array([(0, 0, 0), *(self.views.colour_of(value) for value in range(1, largest + 1))], np.uint8)
+
+    def _proposed_values(self) -> tuple[int, ...]:
+        return () if self.views.proposal is None else self.views.proposal.table.values
 
     def _voxel_mm(self) -> tuple[float, float, float]:
         grid, plane = self.views.volume.geometry, self.plane

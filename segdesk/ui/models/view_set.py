@@ -58,10 +58,11 @@ class ViewSet:
         k, j, i = (max(0, n // 2) for n in volume.geometry.shape_kji)
         self.cursor_kji: Property[Index3] = Property((k, j, i))
         self.probe_kji: Property[Index3 | None] = Property(None)
-        self.window: Property[Window] = Property(start_window(volume))
+        self.presets = presets_for(volume)
+        self.start_window = start_window(volume, self.presets)
+        self.window: Property[Window] = Property(self.start_window)
         self.style: Property[OverlayStyle] = Property(style or OverlayStyle())
         self.time_point: Property[int] = Property(0, minimum=0, maximum=volume.time_points - 1)
-        self.presets = presets_for(volume)
         self.slices = tuple(SliceModel(self, plane) for plane in planes_of(volume.geometry))
         self._image = volume.at_time(0).array
         self.colours = ColourTable(labels.table, self.style.value)

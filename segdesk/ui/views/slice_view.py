@@ -21,7 +21,6 @@ from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QPlainT
 
 from segdesk.core.box import Box
 from segdesk.core.events import SignalInstance
-from segdesk.core.window import start_window
 from segdesk.ui.models.mouse import LeftDrag
 from segdesk.ui.models.roi_drag import RoiDrag
 from segdesk.ui.models.slice_model import SliceModel
@@ -131,7 +130,7 @@ class SliceView(QWidget):
 
     def reset_window(self) -> None:
         """Take the window that the image was opened with."""
-        self.views.window.value = start_window(self.views.volume)
+        self.views.window.value = self.views.start_window
 
     def pixel_under(self, at: QPointF) -> tuple[float, float]:
         """Return the slice position (row, column) under a screen position."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction
 
 from segdesk.core.events import Property
+from segdesk.core.settings import SettingValue
 from segdesk.session import Candidate
 from segdesk.ui.actions import Act, Actions
 from segdesk.ui.models.tool_model import Tool
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from segdesk.ui.workspaces.read import ReadWorkspace
 
 OPACITY_STEP = 0.1
+_SWITCHES = {
+    Act.CROSSHAIR_LINES: "view.crosshair", Act.SMOOTH: "view.smooth", Act.WHEEL_TURNED: "mouse.scroll_inverted",
+}  # fmt: skip
+_PROFILES = {Act.MOUSE_PACS: "PACS", Act.MOUSE_SLICER: "Slicer", Act.MOUSE_ITK_SNAP: "ITK-SNAP"}
 _TOOL_ACTS = {
     Tool.CROSSHAIR: Act.TOOL_CROSSHAIR, Tool.BRUSH: Act.TOOL_BRUSH, Tool.ERASER: Act.TOOL_ERASER,
     Tool.ROI: Act.TOOL_PREDICT,
@@ -71,14 +76,12 @@ class ReadActions(QObject):
         self._actions.bind(Act.RESET_VIEW, self._reset, has_case)
         self._actions.bind(Act.SIDE_PANEL, self._toggle_side, has_case)
         self._actions[Act.SIDE_PANEL].setChecked(True)
-        for act, name in ((Act.CROSSHAIR_LINES, "view.crosshair"), (Act.SMOOTH, "view.smooth")):
+        for act, name in _SWITCHES.items():
             self._actions.bind(act, partial(self._toggle_setting, name), has_case)
-            self._follow(act, self._read.settings.of(name))
-
-    def _follow(self, act: Act, prop: Property[bool | int | float | str]) -> None:
-        action = self._actions[act]
-        action.setChecked(bool(prop.value))
-        prop.changed.connect(_Check(self, lambda value: action.setChecked(bool(value))).take)
+            _Check(self, self._actions[act], self._read.settings.of(name), True)
+        for act, profile in _PROFILES.items():
+            self._actions.bind(act, partial(self._read.settings.set, "mouse.profile", profile))
+            _Check(self, self._actions[act], self._read.settings.of("mouse.profile"), profile)
 
     def _toggle_setting(self, name: str) -> None:
         self._read.settings.set(name, not self._read.settings.of(name).value)
@@ -130,12 +133,14 @@ class ReadActions(QObject):
 
 
 class _Check(QObject):
-    """Holds a slot for as long as its owner lives: properties keep their listeners weakly."""
+    """Keeps an action checked while a setting has a value; a click on it changes nothing by itself."""
 
-    def __init__(self, owner: QObject, show: Callable[[object], None]) -> None:
+    def __init__(self, owner: QObject, action: QAction, prop: Property[SettingValue], on: SettingValue) -> None:
         super().__init__(owner)
-        self._show = show
+        self._action, self._prop, self._on = action, prop, on
+        prop.changed.connect(self._show)
+        action.triggered.connect(self._show)
+        self._show()
 
-    def take(self, value: object) -> None:
-        """Show a value."""
-        self._show(value)
+    def _show(self, value: object = None) -> None:
+        self._action.setChecked(self._prop.value == self._on)
