@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from segdesk.demo.camera import Camera, NoCamera
 from segdesk.demo.folder import mark, prepare_folder, write_report
 from segdesk.demo.page import document_of
 from segdesk.demo.story import Demo, DemoOutcome, DemoSettings
-from segdesk.errors import Warn, WorkerError
+from segdesk.errors import SaveFailed, Warn, WorkerError
 from segdesk.report.render import render
 from segdesk.session import ScoreEntry, Session
 from segdesk.workers import InferenceWorker, TrainingWorker
@@ -86,7 +87,9 @@ def _play(settings: DemoSettings, console: Console) -> DemoOutcome:
             finally:
                 camera.close()
         finally:
-            session.close()
+            # A stroke that was under way when the demo failed is no loss; the failure is what must be told.
+            with suppress(SaveFailed):
+                session.close()
     finally:
         predictor.close()
 

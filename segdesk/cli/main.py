@@ -38,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _open_window(words: Sequence[str]) -> int:
     missing = next((word for word in words if not os.path.lexists(word)), None)
     if missing is not None:
-        return _refuse_word(missing)
+        return _refuse_word(missing, as_json="--json" in words)
     from segdesk.app import run as open_window
 
     return open_window([Path(word) for word in words])
 
 
-def _refuse_word(word: str) -> int:
+def _refuse_word(word: str, *, as_json: bool) -> int:
     from difflib import get_close_matches
 
     from segdesk.cli.console import report_error
@@ -53,4 +53,4 @@ def _refuse_word(word: str) -> int:
     close = get_close_matches(word, sorted(GROUPS), 1)
     hint = f"did you mean 'segdesk {close[0]}'?" if close else "see 'segdesk --help'."
     message = f"'{word}' is neither a command nor a file or folder; {hint}"
-    return report_error(UsageError(message, code="not_found", path=word), as_json="--json" in sys.argv)
+    return report_error(UsageError(message, code="not_found", path=word), as_json=as_json)

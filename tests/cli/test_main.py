@@ -44,6 +44,10 @@ def test_a_word_that_is_neither_command_nor_path_is_refused_with_a_hint(run) -> 
     assert "did you mean 'segdesk evaluate'" in done.err
 
 
+def test_with_json_such_a_word_gives_an_error_object(run) -> None:
+    assert run("evalute", "--json").json["error"]["code"] == "not_found"
+
+
 def test_a_command_name_wins_over_a_path_of_the_same_name(run, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
