@@ -109,15 +109,17 @@ class Session:
         """Readers of the project, as last read from it."""
         return self._state.view.raters
 
-    def create_project(self, folder: Path, name: str) -> Task[Project]:
+    def create_project(self, folder: Path, name: str, required_reads: int | None = None) -> Task[Project]:
         """Return the task that makes a project in an empty or new folder and opens it.
+
+        Each case needs `required_reads` blind reads; the settings' number by default.
 
         Raises
         ------
         StoreError
             From the task: when there is a project already or the folder cannot be used.
         """
-        reads = self.settings.required_reads
+        reads = self.settings.required_reads if required_reads is None else required_reads
         return self._opening.project(f"Creating {name}", lambda: create_project(folder, name, reads))
 
     def open_project(self, folder: Path) -> Task[Project]:

@@ -23,7 +23,7 @@ def test_a_signed_number_carries_a_plus_only_when_it_is_positive(value: float, t
 
 
 @pytest.mark.parametrize(
-    ("mm3", "text"), [(12.4, "12 mm³"), (4321.0, "4.32 ml"), (-4321.0, "-4.32 ml"), (math.nan, "-")]
+    ("mm3", "text"), [(12.4, "12 mm³"), (4321.0, "4.32 mL"), (-4321.0, "-4.32 mL"), (math.nan, "-")]
 )
 def test_a_volume_takes_the_unit_that_reads_best(mm3: float, text: str) -> None:
     assert number_text.volume(mm3) == text

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -20,6 +21,10 @@ from PySide6.QtWidgets import (
 from segdesk.ui.panels.section import wrapped
 from segdesk.ui.theme import GRID_PX, Role, set_role
 
+DEFAULT_READS = 3
+"""Readers a case needs: the least that gives a majority."""
+
+_MOST_READS = 99
 _WIDTH_PX = 520
 
 
@@ -29,6 +34,7 @@ class NewProject:
 
     folder: Path
     name: str
+    required_reads: int = DEFAULT_READS
 
 
 class NewProjectDialog(QDialog):
@@ -45,6 +51,10 @@ class NewProjectDialog(QDialog):
         self.setWindowTitle("New project")
         self.setMinimumWidth(_WIDTH_PX)
         self.name, self.place = QLineEdit("Segmentation"), QLineEdit(str(place))
+        self.reads = QSpinBox()
+        self.reads.setRange(1, _MOST_READS)
+        self.reads.setValue(DEFAULT_READS)
+        self.reads.setToolTip("A case stays blind until this many have submitted their read.")
         browse = QPushButton("Choose…")
         browse.clicked.connect(self._browse)
         self._where = wrapped("", Role.MUTED)
@@ -64,7 +74,8 @@ class NewProjectDialog(QDialog):
     def entered(self) -> NewProject:
         """The values as they stand."""
         name = self.name.text().strip()
-        return NewProject(Path(self.place.text().strip()).expanduser() / _folder_name(name), name)
+        folder = Path(self.place.text().strip()).expanduser() / _folder_name(name)
+        return NewProject(folder, name, self.reads.value())
 
     @property
     def problem(self) -> str:
@@ -98,6 +109,7 @@ class NewProjectDialog(QDialog):
         form.setVerticalSpacing(GRID_PX)
         form.addRow("Name", self.name)
         form.addRow("Folder", row)
+        form.addRow("Readers per case", self.reads)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(2 * GRID_PX)

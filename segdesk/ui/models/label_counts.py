@@ -88,5 +88,5 @@ def volume_text(volume_mm3: float, *, has_mm: bool) -> str:
     if not has_mm:
         return f"{volume_mm3:.0f} vox"
     if volume_mm3 >= 999.5:
-        return f"{volume_mm3 / 1000:.4g} mL" if volume_mm3 < 1e7 else f"{volume_mm3 / 1e6:.4g} L"
+        return f"{volume_mm3 / 1000:.3g} mL" if volume_mm3 < 9.995e5 else f"{volume_mm3 / 1e6:.3g} L"
     return f"{volume_mm3:.3g} mm³" if volume_mm3 < 99.5 else f"{volume_mm3:.0f} mm³"

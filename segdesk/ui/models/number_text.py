@@ -33,12 +33,12 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def volume(volume_mm3: float) -> str:
-    """Return a volume in the unit that reads best: mm³ below 1 ml, ml from there."""
+    """Return a volume in the unit that reads best: mm³ below 1 mL, mL from there."""
     if not math.isfinite(volume_mm3):
         return UNDEFINED
     if abs(volume_mm3) < 1000:
         return f"{volume_mm3:.0f} mm³"
-    return f"{volume_mm3 * _ML_FROM_MM3:.2f} ml"
+    return f"{volume_mm3 * _ML_FROM_MM3:.2f} mL"
 
 
 def percent(fraction: float, digits: int = 0) -> str:

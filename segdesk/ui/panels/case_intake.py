@@ -52,7 +52,7 @@ class CaseIntake(QObject):
 
     def create_project(self, entered: NewProject) -> None:
         """Make and open a project."""
-        self._start(self._session.create_project(entered.folder, entered.name))
+        self._start(self._session.create_project(entered.folder, entered.name, entered.required_reads))
 
     def ask_open_project(self) -> None:
         """Ask for a project folder, then open it."""

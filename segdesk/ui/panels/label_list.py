@@ -257,6 +257,7 @@ def _table(items: LabelTableModel) -> QTableView:
     view = QTableView()
     view.setModel(items)
     view.setAccessibleName("Labels")
+    view.setObjectName("labelList")
     view.horizontalHeader().hide()
     view.verticalHeader().hide()
     view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT_PX)

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -60,10 +59,8 @@ class PredictPanel(QWidget):
         self.device.activated.connect(self._take_device)
         self.problem = wrapped("", Role.ERROR)
         self.problem.hide()
-        self._pages = QStackedLayout()
-        self._pages.addWidget(self._run_page())
-        self._pages.addWidget(self._progress_page())
-        self._pages.addWidget(self._judge_page(ui.actions))
+        # Shown one at a time; a stack would give each the height of the highest.
+        self._pages = (self._run_page(), self._progress_page(), self._judge_page(ui.actions))
         self._lay_out()
         session.drafts.candidate.changed.connect(self._on_candidate)
         session.changed.connect(self._on_session)
@@ -99,13 +96,17 @@ class PredictPanel(QWidget):
         self._job.finished.connect(self._on_finished)
         self.bar.setRange(0, 0)
         self.state.setText("Starting the model…")
-        self._pages.setCurrentIndex(1)
+        self._show_page(1)
 
     def cancel(self) -> None:
         """Stop the prediction."""
         if self._job is not None:
             self._job.cancel()
             self.state.setText("Stopping…")
+
+    def _show_page(self, number: int) -> None:
+        for place, page in enumerate(self._pages):
+            page.setVisible(place == number)
 
     def _run_page(self) -> QWidget:
         self.run_button = set_role(QPushButton("Draft with this model"), Role.PRIMARY)
@@ -150,7 +151,8 @@ class PredictPanel(QWidget):
         column.addLayout(form)
         self.hint = wrapped("", Role.MUTED)
         column.addWidget(self.hint)
-        column.addLayout(self._pages)
+        for page in self._pages:
+            column.addWidget(page)
         column.addWidget(self.problem)
 
     def _on_models(self, choices: tuple[ModelChoice, ...]) -> None:
@@ -183,7 +185,7 @@ class PredictPanel(QWidget):
         self._on_candidate(self._session.drafts.candidate.value)
 
     def _on_candidate(self, candidate: Candidate | None) -> None:
-        self._pages.setCurrentIndex(0 if candidate is None else 2)
+        self._show_page(0 if candidate is None else 2)
         self.hint.setText(
             "Drag a box in a view to draft only there; drag its edges to change it."
             if candidate is None
