@@ -135,20 +135,21 @@ class Fit:
         step = self._resume(emit)
         before, started = self._history.seconds, time.monotonic()
         last_told = -math.inf
+        looked = int(looks * min(1.0, self._budget.progress(step, before)))
         while True:
-            seconds = before + time.monotonic() - started
-            progress = self._budget.progress(step, seconds)
+            progress = self._budget.progress(step, before + time.monotonic() - started)
             if progress >= 1:
                 break
             report(min(999, int(progress * 1000)), 1000, f"Training, step {step}")
             self._recent.append(self._finite(self._learner.step(step, progress), step))
             step += 1
-            seconds = before + time.monotonic() - started
-            self._history.seconds = seconds
+            self._history.seconds = before + time.monotonic() - started
             if time.monotonic() - last_told >= _PROGRESS_S:
                 last_told = time.monotonic()
-                self._tell(step, seconds, emit)
-            if self._is_due(progress, step, seconds, looks):
+                self._tell(step, emit)
+            due = int(looks * min(1.0, self._budget.progress(step, self._history.seconds)))
+            if due > looked:
+                looked = due
                 self._look(step, bf16, emit)
         if not self._best:
             self._look(step, bf16, emit)
@@ -164,11 +165,8 @@ class Fit:
         emit({"event": "progress", "step": found.step, "text": f"Resumed at step {found.step}."})
         return found.step
 
-    def _is_due(self, before: float, step: int, seconds: float, looks: int) -> bool:
-        after = min(1.0, self._budget.progress(step, seconds))
-        return int(after * looks) > int(before * looks)
-
-    def _tell(self, step: int, seconds: float, emit: Emit) -> None:
+    def _tell(self, step: int, emit: Emit) -> None:
+        seconds = self._history.seconds
         steps = self._budget.steps_expected(step, seconds)
         rate = step / max(seconds, 1e-9)
         emit(

@@ -23,7 +23,6 @@ from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import ModelSpec
 from segdesk.zoo.writer import write_model_folder
 
-
 _LIMITS = (
     "The score holds for images like those of the data set. Other scanners, protocols, ages and diseases "
     "were not measured; check every mask."
