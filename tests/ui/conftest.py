@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from segdesk.core.settings import Settings
 from segdesk.session import Session
+from segdesk.ui.jobs import Job
 from segdesk.ui.main_window import MainWindow
 from segdesk.ui.theme import Theme
 from tests.ui.desks import desk_with_cases
@@ -24,6 +27,20 @@ def settle(qtbot: QtBot, window: MainWindow) -> None:
     """Wait until no job is running and what they caused has been handled."""
     qtbot.waitUntil(lambda: not window.ui.jobs.running, timeout=20_000)
     QApplication.processEvents()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _traced_workers() -> Iterator[None]:
+    """Let coverage see the threads of Qt's pools: Python traces only those it started itself."""
+    plain = Job.work_in_thread
+
+    def traced(job: Job) -> None:
+        sys.settrace(threading.gettrace())
+        plain(job)
+
+    Job.work_in_thread = traced  # type: ignore[method-assign]
+    yield
+    Job.work_in_thread = plain  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")
