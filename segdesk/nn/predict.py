@@ -48,7 +48,7 @@ def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions
     model : Path
         Model folder.
     options : PredictOptions
-        With a `roi`, the image is that region and a margin of context, also for the
+        With a `roi`, the image is that region, at least one window of it, also for the
         normalisation; labels appear inside the region only.
     report : Progress
         Called before and after every batch of windows; may raise `Cancelled`.
