@@ -23,7 +23,7 @@ from segdesk.ui.main_window import MainWindow
 from segdesk.ui.models.model_choice import ModelChoice
 from segdesk.ui.models.mouse import LeftDrag
 from segdesk.ui.models.tool_model import Tool
-from segdesk.ui.panels.label_list import Column
+from segdesk.ui.panels.label_table import Column
 from segdesk.ui.workspaces.desk import Desk
 from segdesk.ui.workspaces.read import ReadWorkspace
 from tests.ui.conftest import settle

@@ -18,7 +18,7 @@ from segdesk.ui import desktop as desktop_module
 from segdesk.ui.actions import Act
 from segdesk.ui.dialogs.keys_sheet import KeysSheet
 from segdesk.ui.main_window import MainWindow
-from segdesk.ui.panels.label_list import Column
+from segdesk.ui.panels.label_table import Column
 from segdesk.ui.panels.reader_menu import ReaderButton
 from segdesk.ui.panels.status_bar import JobsBar
 from segdesk.ui.views.overview import OverviewFrame, OverviewView
