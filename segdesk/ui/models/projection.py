@@ -59,7 +59,7 @@ def projected(array: NDArray[Any], plane: SlicePlane) -> NDArray[Any]:
     if array.size and array.dtype.kind in "if" and float(np.fmin.reduce(array, axis=None)) < 0:
         return _on_screen(np.fmax.reduce(array, axis=axis, keepdims=True), plane)
     with np.errstate(invalid="ignore"):
-        return _on_screen(np.mean(array, axis=axis, dtype=np.float32, keepdims=True), plane)
+        return _on_screen(np.asarray(np.mean(array, axis=axis, dtype=np.float32, keepdims=True)), plane)
 
 
 def spread(projected: NDArray[Any]) -> Window:
