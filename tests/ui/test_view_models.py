@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from segdesk.core.volume import IntensityUnit, Volume, Window
 from segdesk.ui.models.case_walk import neighbour
 from segdesk.ui.models.label_counts import LabelCounts, counted, volume_text
 from segdesk.ui.models.layout_model import LayoutModel
+from segdesk.ui.models.model_choice import ModelChoice
 from segdesk.ui.models.outline import outlines
 from segdesk.ui.models.overlay import ColourTable, OverlayStyle
 from segdesk.ui.models.overview_model import OverviewModel
@@ -24,6 +27,7 @@ from segdesk.ui.models.view_set import ViewSet
 from segdesk.ui.models.viewport import Viewport, scale_bar
 from tests.builders import ball, oblique_geometry
 from tests.ui.scenes import Scene
+from tests.zoo.folders import folder
 
 
 def channels(packed: int) -> tuple[int, int, int]:
@@ -326,3 +330,11 @@ def test_walking_through_the_cases() -> None:
     assert neighbour(["a", "b"], None, 1) == "a"
     assert neighbour(["a", "b"], None, -1) == "b"
     assert neighbour([], None, 1) is None
+
+
+def test_a_model_is_described_by_its_labels_and_its_own_test(tmp_path: Path) -> None:
+    metrics = {"test": {"mean": {"dice": {"mean": 0.8829, "n": 31}}}}
+    tested = ModelChoice.of(folder(tmp_path / "a", metrics=metrics))
+    assert tested.facts == "Draws thing · 3D · Dice 0.883 on 31 test cases"
+    assert ModelChoice.of(folder(tmp_path / "b")).facts == "Draws thing · 3D"
+    assert "untrained" in ModelChoice.of(folder(tmp_path / "c", untrained=True)).facts

@@ -56,7 +56,10 @@ def find_choices(project_models: Path | None) -> Task[tuple[ModelChoice, ...]]:
 
 
 def _dice_text(metrics: Mapping[str, Any]) -> str:
-    """Return the model's own validation Dice, "" when its card has none."""
-    mean = metrics.get("mean")
-    value = mean.get("dice") if isinstance(mean, Mapping) else metrics.get("mean_dice", metrics.get("dice"))
-    return f"Dice {value:.3f} on its validation cases" if isinstance(value, float) else ""
+    """Return the mean Dice of the model's own test, "" when its folder has none."""
+    found: Any = metrics
+    for key in ("test", "mean", "dice"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or not isinstance(found.get("mean"), float):
+        return ""
+    return f"Dice {found['mean']:.3f} on {found.get('n')} test cases"
