@@ -73,11 +73,12 @@ def tuning_recipe(path: Path | None, base: ModelFolder) -> Recipe:
 
 def freeze_for(network: nn.Module, patients: int) -> str:
     """Freeze encoder stages by the number of training patients; say what was done in one sentence."""
+    who = f"{patients} training patient{'' if patients == 1 else 's'}"
     network.requires_grad_(True)
     stages = getattr(network, "encoder", None) or getattr(network, "down", None)
     if not isinstance(stages, nn.ModuleList) or patients >= SOME_PATIENTS:
-        return f"All of the network is trained ({patients} training patients)."
+        return f"All of the network is trained ({who})."
     count = len(stages) if patients < FEW_PATIENTS else len(stages) // 2
     for stage in stages[:count]:
         stage.requires_grad_(False)
-    return f"{count} of {len(stages)} encoder stages are frozen ({patients} training patients)."
+    return f"{count} of {len(stages)} encoder stages are frozen ({who})."

@@ -153,10 +153,12 @@ def card(outcome: Outcome, weights_sha256: str) -> str:
 
 def _how(outcome: Outcome) -> str:
     history, network = outcome.fitted.history, outcome.spec.network
+    kept = f"kept: step {history.best_step}, fold Dice {history.best_dice:.4f}"
+    if not history.scores:
+        kept = "kept: the last step, as no case was there to choose by"
     return (
         f"{network.name} {dict(network.parameters)}, {outcome.fitted.steps} steps in {history.seconds:.0f} s; "
-        f"kept: step {history.best_step}, fold Dice {history.best_dice:.4f}. "
-        "Numbers: model.json, recipe.toml, training_log.csv."
+        f"{kept}. Numbers: model.json, recipe.toml, training_log.csv."
     )
 
 
