@@ -56,8 +56,8 @@ class Side:
 
 
 SIDES = (
-    Side("left", (10.0, -4.0, -34.0), (46.0, 46.0, 4.0)),
-    Side("right", (-46.0, -4.0, -34.0), (-10.0, 46.0, 4.0)),
+    Side("left", (10.0, -4.0, -34.0), (46.0, 46.0, 10.0)),
+    Side("right", (-46.0, -4.0, -34.0), (-10.0, 46.0, 10.0)),
 )
 """In MNI space the hippocampi lie about 27 mm beside the midline; the boxes are as large as the training images."""
 

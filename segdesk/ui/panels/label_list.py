@@ -160,6 +160,7 @@ def _table(items: LabelTableModel) -> QTableView:
     view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT_PX)
     view.setShowGrid(False)
     view.setWordWrap(False)
+    view.setWordWrap(False)
     view.setIconSize(QSize(16, 16))
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

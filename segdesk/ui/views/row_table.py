@@ -202,6 +202,7 @@ class RowTable(QTableView, Generic[Row]):
 
     def _style(self) -> None:
         self.setShowGrid(False)
+        self.setWordWrap(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
