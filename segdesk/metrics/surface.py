@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry
@@ -112,6 +111,9 @@ def _directed(origin: Mask, target: Mask, geometry: Geometry) -> Distances:
     distances = np.zeros(np.count_nonzero(origin))
     apart = ~target[origin]
     if apart.any():
+        # Loaded when needed: it takes 0.2 s, during which a window that only merges reads would stand still.
+        from scipy.spatial import cKDTree
+
         tree = cKDTree(_points_mm(target, geometry), balanced_tree=False, compact_nodes=False)
         distances[apart] = tree.query(_points_mm(origin & ~target, geometry))[0]
     return distances
