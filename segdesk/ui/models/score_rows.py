@@ -157,7 +157,7 @@ def _error_text(row: ScoreRow) -> str:
 
 SCORE_COLUMNS: tuple[Column[ScoreRow], ...] = (
     Column("Rater", lambda row: row.rater.label, width_px=0),
-    Column("Label", lambda row: row.label, lambda row: float(row.value), _label_tip, width_px=88),
+    Column("Label", lambda row: row.label, lambda row: float(row.value), _label_tip, width_px=150),
     _measure("Dice", "dice", "2|A∩B| / (|A|+|B|); undefined when both are empty"),
     _measure("IoU", "iou", "|A∩B| / |A∪B|"),
     _measure("Precision", "precision", "Part of the candidate that is in the reference", width_px=80),

@@ -30,7 +30,7 @@ from segdesk.ui.theme import GRID_PX, Role, Theme, set_role
 ROW_HEIGHT_PX = 28
 _SEARCH_FROM = 10
 _COUNT_WAIT_MS = 300
-_WIDTHS = {Column.EYE: 28, Column.COLOUR: 26, Column.LOCK: 32}
+_WIDTHS = {Column.EYE: 24, Column.COLOUR: 22, Column.LOCK: 24}
 
 
 class LabelListPanel(QWidget):
