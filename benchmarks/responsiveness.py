@@ -1,12 +1,14 @@
 """The longest gap of the window's event loop while the program works on a real image.
 
-    python benchmarks/responsiveness.py IMAGE [--model NAME]
+    python benchmarks/responsiveness.py IMAGE [--model NAME [--roi K0:K1,J0:J1,I0:I1]]
 
 Opens the image in a window (offscreen unless a platform is set), scrolls, paints,
-submits two reads, merges them and, where a model is named, predicts, each as the window
-does it. A timer beats every millisecond; the longest time between two beats is
-how long a click would have waited. Beside it stands the processor time that the window's
-own thread used in one go: on a busy machine the rest of a gap is waiting for a turn.
+submits three reads and merges them; where a model is named, it predicts before each read and
+fine-tunes on the consensus with the Teach workspace in view. Each as the window does it.
+
+A timer beats every millisecond; the longest time between two beats is how long a click would
+have waited. Beside it stands the processor time that the window's own thread used in one go:
+on a busy machine the rest of a gap is waiting for a turn.
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QEventLoop, QObject, Qt, QTimer
 
 from segdesk import app as program
+from segdesk.core.box import Box
 from segdesk.core.progress import Task
+from segdesk.session.roi import parse_roi
+from segdesk.session.training_start import Budget
+from segdesk.ui.actions import Place
 from segdesk.ui.main_window import MainWindow
 
 LIMIT_MS = 50.0
+TRAINING_S = 8.0
 
 
 class Pulse(QObject):
@@ -127,9 +134,22 @@ class Bench:
         timer.deleteLater()
         editor.commit_stroke()
 
-    def read_as(self, name: str) -> None:
+    def predict(self, model: str, roi: Box | None) -> None:
+        self.start(self.session.drafts.predict(model, roi=roi))
+
+    def train(self, model: str) -> None:
+        """Fine-tune in the background process while the Teach workspace follows it."""
+        teaching = self.session.teaching
+        self.start(teaching.start(model, Budget(seconds=TRAINING_S)))
+        wait(lambda: bool(teaching.events) and teaching.events[-1]["event"] in ("result", "error", "stopped"))
+        if teaching.events[-1]["event"] != "result":
+            sys.exit("The training failed.")
+
+    def become(self, name: str) -> None:
         self.start(self.session.use_rater(name))
         self.settle()
+
+    def read(self) -> None:
         self.paint()
         self.settle()
         self.start(self.session.panel.submit_read())
@@ -139,7 +159,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("image", type=Path)
     parser.add_argument("--model", default="")
+    parser.add_argument("--roi", default="")
     words = parser.parse_args()
+    roi = parse_roi(words.roi) if words.roi else None
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {f"XDG_{name}_HOME": home for name in ("DATA", "CONFIG", "CACHE", "STATE")}
         qt = program.make_application(os.environ)
@@ -151,12 +173,25 @@ def main() -> None:
         bench.start(bench.session.create_project(project, "Bench"))
         bench.measure("open", lambda: window.open_paths([words.image]))
         bench.measure("scroll 60 slices", bench.scroll)
-        bench.measure("paint, save, read 1", lambda: bench.read_as("A"))
+        bench.become("A")
+        if words.model:
+            bench.measure("predict", lambda: bench.predict(words.model, roi))
+            bench.measure("accept the draft", bench.session.drafts.accept)
+        bench.measure("paint, save, read 1", bench.read)
         for name in "BC":
-            bench.read_as(name)
+            bench.become(name)
+            if words.model:
+                bench.predict(words.model, roi)
+                bench.settle()
+                bench.session.drafts.accept()
+            bench.read()
+            bench.settle()
         bench.measure("consensus (STAPLE)", lambda: bench.start(bench.session.panel.merge()))
         if words.model:
-            bench.measure("predict", lambda: bench.start(bench.session.drafts.predict(words.model)))
+            bench.start(bench.session.panel.record_consensus())
+            bench.settle()
+            window.go_to(Place.TEACH)
+            bench.measure(f"train {TRAINING_S:g} s", lambda: bench.train(words.model))
         loaded = {"torch", "monai"} & set(sys.modules)
         print(f"torch or monai in the window's process: {', '.join(sorted(loaded)) or 'no'}")
         window.close()
