@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyqtgraph as pg
@@ -58,6 +58,7 @@ class CurveView(pg.PlotWidget):
         self._title, self._x_label = title, x_label
         self._items: dict[str, pg.PlotDataItem] = {}
         self._colours: dict[str, tuple[int, int, int] | None] = {}
+        self._shown: tuple[Curve, ...] = ()
         plot = self.getPlotItem()
         plot.hideButtons()
         plot.setMouseEnabled(x=False, y=False)
@@ -69,7 +70,12 @@ class CurveView(pg.PlotWidget):
         self._follow_palette()
 
     def set_curves(self, curves: Sequence[Curve]) -> None:
-        """Show these curves; those of other names vanish."""
+        """Show these curves; those of other names vanish. Unchanged ones are not painted again."""
+        # Copies: a story may grow the lists it hands out.
+        wanted = tuple(replace(curve, x=tuple(curve.x), y=tuple(curve.y)) for curve in curves)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
         for name in set(self._items) - {curve.name for curve in curves}:
             self.getPlotItem().removeItem(self._items.pop(name))
             self._colours.pop(name)
