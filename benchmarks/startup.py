@@ -1,9 +1,10 @@
 """How soon the first window is shown: `python -m segdesk` beside napari, where it is installed.
 
-    python benchmarks/startup.py [--repeats 7] [--peer "PYTHON -m napari"]
+    python benchmarks/startup.py [--repeats 7] [--peer-python PYTHON]
 
 A fresh process each time, offscreen, candidates in turns, warm cache; measured from
-the start of the process to the first paint of the window.
+the start of the process to the first paint of the window. napari may live in another
+environment, named by its interpreter.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ os._exit(0)
 NOW = "import time; print(time.time())"
 
 
-def seconds(code: str, environment: dict[str, str]) -> tuple[float, str]:
+def seconds(python: str, code: str, environment: dict[str, str]) -> tuple[float, str]:
     """Return the time from the start of a process to its line of output, and what else it says."""
     start = time.time()
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+        [python, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
     )
     stamp, *rest = done.stdout.split()
     return float(stamp) - start, " ".join(rest)
@@ -62,18 +63,19 @@ def seconds(code: str, environment: dict[str, str]) -> tuple[float, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
-    codes = {"empty Python": NOW, "segdesk": OURS}
-    if importlib.util.find_spec("napari"):
-        codes["napari"] = NAPARI
+    parser.add_argument("--peer-python", default="", help="interpreter of an environment with napari")
+    words = parser.parse_args()
+    codes = {"empty Python": (sys.executable, NOW), "segdesk": (sys.executable, OURS)}
+    if words.peer_python or importlib.util.find_spec("napari"):
+        codes["napari"] = (words.peer_python or sys.executable, NAPARI)
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
         environment |= {f"XDG_{name}_HOME": home for name in ("DATA", "CONFIG", "CACHE", "STATE")}
         times: dict[str, list[float]] = {name: [] for name in codes}
         heavy = ""
-        for _ in range(repeats):
-            for name, code in codes.items():
-                took, said = seconds(code, environment)
+        for _ in range(words.repeats):
+            for name, (python, code) in codes.items():
+                took, said = seconds(python, code, environment)
                 times[name].append(took)
                 heavy = said or heavy
     for name, each in times.items():

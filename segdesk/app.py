@@ -133,7 +133,11 @@ def display_problem(environment: Mapping[str, str], platform: str = sys.platform
     if not environment.get("DISPLAY"):
         return "There is no display; set DISPLAY, or use the commands (segdesk --help) that need none."
     missing = [name for name in _XCB_LIBRARIES if not _is_loadable(name)]
-    return _library_text(", ".join(missing)) if missing else ""
+    if missing:
+        return _library_text(", ".join(missing))
+    display = environment["DISPLAY"]
+    # Qt would abort the process.
+    return "" if _answers(display) else f"The display {display} does not answer; set DISPLAY to one that does."
 
 
 def _is_loadable(library: str) -> bool:
@@ -142,6 +146,16 @@ def _is_loadable(library: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _answers(display: str) -> bool:
+    """Return whether an X server can be reached, as Qt's plugin would do it."""
+    xcb = ctypes.CDLL("libxcb.so.1")
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(display.encode(), None))
+    failed = bool(xcb.xcb_connection_has_error(connection))
+    xcb.xcb_disconnect(connection)
+    return not failed
 
 
 def _library_text(library: str) -> str:

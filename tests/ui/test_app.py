@@ -46,6 +46,14 @@ def test_missing_libraries_are_named_with_their_packages(monkeypatch: pytest.Mon
     assert caught.value.code == "missing_library"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is asked on Linux only")
+def test_a_display_that_does_not_answer_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_XCB_LIBRARIES", ())
+    text = app.display_problem({"DISPLAY": ":7654"}, "linux")
+    assert "display :7654 does not answer" in text
+    assert "\n" not in text
+
+
 @pytest.mark.parametrize(
     ("environment", "platform"),
     [({"QT_QPA_PLATFORM": "offscreen"}, "linux"), ({"WAYLAND_DISPLAY": "w"}, "linux"), ({}, "darwin"), ({}, "win32")],
