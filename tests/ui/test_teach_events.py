@@ -133,3 +133,8 @@ def test_the_same_line_twice_in_a_row_is_told_once() -> None:
 def test_headlines_name_every_verdict() -> None:
     for verdict in Verdict:
         assert GateResult(verdict, "", 0, 0, (), False, "").headline
+
+
+def test_without_validation_no_state_is_called_the_best() -> None:
+    told = story({"event": "checkpoint", "step": 30, "best_step": -1})
+    assert told.log == [Told("Step 30 is saved.")]

@@ -114,7 +114,10 @@ def _validation(event: Mapping[str, Any]) -> tuple[Event, ...]:
 
 def _checkpoint(event: Mapping[str, Any]) -> tuple[Event, ...]:
     step, best = int(number(event, "step", 0)), int(number(event, "best_step", -1))
-    return (Told(f"Step {step} is the best state so far and is kept."),) if best in (-1, step) else ()
+    if best < 0:
+        # Without validation cases nothing says which state is better.
+        return (Told(f"Step {step} is saved."),)
+    return (Told(f"Step {step} is the best state so far and is kept."),) if best == step else ()
 
 
 def _result(event: Mapping[str, Any]) -> tuple[Event, ...]:
