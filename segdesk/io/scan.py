@@ -56,7 +56,7 @@ def _scan_file(path: Path, report: Progress) -> ScanResult:
     kind = sniff(path)
     if kind is not Format.DICOM:
         return ScanResult(path, (entry_of_file(path, kind, path.name),), 0, ())
-    from segdesk.io.dicom_series import find_series
+    from segdesk.io.dicom.series import find_series
 
     found = find_series([path], report)
     if not found.series and found.refused:
@@ -87,7 +87,7 @@ def _scan_folder(folder: Path, report: Progress) -> ScanResult:
         except ReadError as error:
             refused.append(Refusal(error.code, error.message, 1))
     if dicom:
-        from segdesk.io.dicom_series import find_series
+        from segdesk.io.dicom.series import find_series
 
         found = find_series(dicom, report)
         entries = [*found.series, *entries]

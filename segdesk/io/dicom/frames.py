@@ -10,10 +10,10 @@ from pydicom.dataset import Dataset
 
 from segdesk.core.volume import Window
 from segdesk.errors import ReadError
-from segdesk.io.dicom_model import Frame, FrameKeys, PixelLayout, Place
-from segdesk.io.dicom_mosaic import mosaic_frames
-from segdesk.io.dicom_tags import SIEMENS_B_VALUE, UIH_TILES
-from segdesk.io.dicom_values import is_there, item_of, items_of, number_of, numbers_of, text_of, texts_of
+from segdesk.io.dicom.model import Frame, FrameKeys, PixelLayout, Place
+from segdesk.io.dicom.mosaic import mosaic_frames
+from segdesk.io.dicom.tags import SIEMENS_B_VALUE, UIH_TILES
+from segdesk.io.dicom.values import is_there, item_of, items_of, number_of, numbers_of, text_of, texts_of
 
 UNIT_ATOL = 1e-3
 """Direction cosines this near to length one are normalised (GEOMETRY check 19)."""

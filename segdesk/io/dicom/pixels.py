@@ -15,8 +15,8 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.uid import UID, JPEGExtended12Bit
 
 from segdesk.errors import ReadError
-from segdesk.io.dicom_model import Instance, PixelLayout
-from segdesk.io.dicom_values import DAMAGED_FILE
+from segdesk.io.dicom.model import Instance, PixelLayout
+from segdesk.io.dicom.values import DAMAGED_FILE
 
 _DECODE_ERRORS = (*DAMAGED_FILE, RuntimeError)
 

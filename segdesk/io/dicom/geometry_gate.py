@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
 from segdesk.errors import Warn
-from segdesk.io.dicom_model import Frame, Place
+from segdesk.io.dicom.model import Frame, Place
 
 REGULAR_ATOL_MM = 0.01
 """A slice may be this far from its place on the fitted line, along it and beside it (check 3)."""

@@ -22,11 +22,11 @@ from pydicom.uid import (
 
 from segdesk.core.progress import Progress
 from segdesk.errors import ReadError
-from segdesk.io.dicom_frames import frames_of
-from segdesk.io.dicom_model import Instance, PixelLayout
-from segdesk.io.dicom_pixel_element import find_pixel_element, require_whole
-from segdesk.io.dicom_tags import HEADER_TAGS
-from segdesk.io.dicom_values import DAMAGED_FILE, is_there, items_of, number_of, numbers_of, text_of, value_of, whole_of
+from segdesk.io.dicom.frames import frames_of
+from segdesk.io.dicom.model import Instance, PixelLayout
+from segdesk.io.dicom.pixel_element import find_pixel_element, require_whole
+from segdesk.io.dicom.tags import HEADER_TAGS
+from segdesk.io.dicom.values import DAMAGED_FILE, is_there, items_of, number_of, numbers_of, text_of, value_of, whole_of
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _NO_IMAGE_MODALITIES = ("SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "REG", "FID", "DOC", "SEG", "PLAN", "RTRECORD")

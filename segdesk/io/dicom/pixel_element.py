@@ -15,7 +15,7 @@ from pydicom.uid import (
 )
 
 from segdesk.errors import ReadError
-from segdesk.io.dicom_model import PixelLayout
+from segdesk.io.dicom.model import PixelLayout
 
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _GROUP = 0x7FE0

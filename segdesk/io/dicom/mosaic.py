@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from segdesk.errors import ReadError
-from segdesk.io.dicom_model import Frame, Place
-from segdesk.io.dicom_tags import SIEMENS_CSA_IMAGE, SIEMENS_TILES
+from segdesk.io.dicom.model import Frame, Place
+from segdesk.io.dicom.tags import SIEMENS_CSA_IMAGE, SIEMENS_TILES
 
 _MAX_CSA_ENTRIES = 4096
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from segdesk.errors import Warn
-from segdesk.io.dicom_model import Instance, Place, Slice
-from segdesk.io.geometry_gate import normal_of
+from segdesk.io.dicom.geometry_gate import normal_of
+from segdesk.io.dicom.model import Instance, Place, Slice
 
 ORIENTATION_ATOL = 1e-4
 """Direction cosines within this are one orientation: text differs in the 7th decimal inside one series."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from segdesk.core.geometry import Geometry, Grid
 from segdesk.core.progress import Progress
 from segdesk.errors import InconsistentSeries, Warn
-from segdesk.io.dicom_headers import read_headers
-from segdesk.io.dicom_model import Frame, Instance, Slice
-from segdesk.io.dicom_stacks import Stack, find_stacks
-from segdesk.io.dicom_volume import DicomVolume
-from segdesk.io.geometry_gate import Verdict, judge, stack_geometry
+from segdesk.io.dicom.geometry_gate import Verdict, judge, stack_geometry
+from segdesk.io.dicom.headers import read_headers
+from segdesk.io.dicom.model import Frame, Instance, Slice
+from segdesk.io.dicom.stacks import Stack, find_stacks
+from segdesk.io.dicom.volume import DicomVolume
 from segdesk.io.series import Refusal, SeriesEntry, SeriesKind
 
 _FILMS = frozenset({"CR", "DX", "MG", "IO", "PX", "RG", "XA", "RF"})

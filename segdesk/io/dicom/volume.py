@@ -17,8 +17,8 @@ from segdesk.core.geometry import Grid
 from segdesk.core.progress import Progress
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError, Warn
-from segdesk.io.dicom_model import Instance, Slice
-from segdesk.io.dicom_pixels import decoded_frames, stored_dtype
+from segdesk.io.dicom.model import Instance, Slice
+from segdesk.io.dicom.pixels import decoded_frames, stored_dtype
 from segdesk.io.nifti import nan_warning
 
 _THREADS = min(8, os.cpu_count() or 1)

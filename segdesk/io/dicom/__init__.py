@@ -1,0 +1,1 @@
+"""DICOM images: headers, the geometry gate, series, stacks and pixels."""
