@@ -121,6 +121,7 @@ CODES: tuple[Code, ...] = (
         ("orientation_unknown", "Left and right are not known.", "Do not use for side decisions."),
         ("spacing_unknown", "Pixel size is not known.", "Lengths and volumes are off."),
         ("detector_spacing", "Pixel size is at the detector, not in the patient.", "Lengths are magnified."),
+        ("region_spacing", "Pixel size is that of the ultrasound region.", "Measure inside the region only."),
         ("sform_qform_differ", "sform and qform disagree.", "The sform is used."),
         ("sform_pixdim_differ", "The sform's scale disagrees with pixdim.", "The sform is used."),
         ("sheared", "The affine holds a shear.", "Kept exactly; some programs cannot read it."),

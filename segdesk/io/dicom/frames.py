@@ -12,7 +12,8 @@ from segdesk.core.volume import Window
 from segdesk.errors import ReadError
 from segdesk.io.dicom.model import Frame, FrameKeys, PixelLayout, Place
 from segdesk.io.dicom.mosaic import mosaic_frames
-from segdesk.io.dicom.tags import SIEMENS_B_VALUE, UIH_TILES
+from segdesk.io.dicom.tags import SIEMENS_B_VALUE, UIH_B_VALUE
+from segdesk.io.dicom.uih import uih_frames
 from segdesk.io.dicom.values import is_there, item_of, items_of, number_of, numbers_of, text_of, texts_of
 
 UNIT_ATOL = 1e-3
@@ -28,14 +29,9 @@ def frames_of(dataset: Dataset, layout: PixelLayout, path: Path) -> tuple[Frame,
     Raises
     ------
     ReadError
-        ``bad_pixels`` when the functional groups are fewer or more than the frames, or
-        tiles are of a kind segdesk cannot take apart.
+        ``bad_pixels`` when the functional groups are fewer or more than the frames,
+        ``bad_geometry`` when it is tiled and the tiles cannot be placed.
     """
-    tiles = dataset.get(UIH_TILES)
-    if tiles is not None and (number := _first_number(tiles.value)) is not None and number > 1:
-        raise ReadError(
-            f"{path.name} is a UIH tiled image, which segdesk cannot take apart.", code="bad_pixels", path=path
-        )
     groups = items_of(dataset, "PerFrameFunctionalGroupsSequence")
     if groups:
         if len(groups) != layout.frames:
@@ -45,7 +41,7 @@ def frames_of(dataset: Dataset, layout: PixelLayout, path: Path) -> tuple[Frame,
         return tuple(_enhanced_frame(n, group, shared, dataset, layout) for n, group in enumerate(groups))
     single = _single_frame(dataset, layout)
     if layout.frames == 1:
-        return mosaic_frames(dataset, single, path) or (single,)
+        return mosaic_frames(dataset, single, path) or uih_frames(dataset, single, path) or (single,)
     offsets = numbers_of(dataset, "GridFrameOffsetVector")
     if offsets is not None and len(offsets) == layout.frames and single.place is not None:
         return _offset_frames(single, offsets)
@@ -155,7 +151,7 @@ def _windows(dataset: Dataset) -> tuple[Window, ...]:
 
 def _b_value(dataset: Dataset) -> float | None:
     standard = number_of(dataset, "DiffusionBValue")
-    private = dataset.get(SIEMENS_B_VALUE)
+    private = dataset.get(SIEMENS_B_VALUE) or dataset.get(UIH_B_VALUE)
     return standard if standard is not None or private is None else _first_number(private.value)
 
 

@@ -25,8 +25,9 @@ from segdesk.errors import ReadError
 from segdesk.io.dicom.frames import frames_of
 from segdesk.io.dicom.model import Instance, PixelLayout
 from segdesk.io.dicom.pixel_element import find_pixel_element, require_whole
+from segdesk.io.dicom.pixel_size import pixel_size_of
 from segdesk.io.dicom.tags import HEADER_TAGS
-from segdesk.io.dicom.values import DAMAGED_FILE, is_there, items_of, number_of, numbers_of, text_of, value_of, whole_of
+from segdesk.io.dicom.values import DAMAGED_FILE, is_there, items_of, text_of, value_of, whole_of
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _NO_IMAGE_MODALITIES = ("SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "REG", "FID", "DOC", "SEG", "PLAN", "RTRECORD")
@@ -149,7 +150,6 @@ def _transfer_syntax(dataset: FileDataset) -> str:
 
 
 def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance:
-    spacing, is_detector = _film_spacing(dataset)
     shape = text_of(dataset, "PresentationLUTShape").upper()
     return Instance(
         path=path,
@@ -168,8 +168,7 @@ def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance
         is_lossy=text_of(dataset, "LossyImageCompression") == "01" or layout.transfer_syntax in _LOSSY,
         rescale_type=text_of(dataset, "RescaleType"),
         padding_stored=_padding(dataset, layout),
-        spacing_2d_mm=spacing,
-        is_detector_spacing=is_detector,
+        pixel_size=pixel_size_of(dataset, layout.rows, layout.columns),
     )
 
 
@@ -196,21 +195,3 @@ def _signed(value: int, layout: PixelLayout) -> int:
     if not layout.is_signed and value < 0:
         return value + (1 << layout.bits_allocated)
     return value
-
-
-def _film_spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, bool]:
-    """Return row and column spacing of a film, and whether it holds at the detector only.
-
-    PixelSpacing that equals ImagerPixelSpacing, uncalibrated, is the detector's
-    (DICOM PS3.3 10.7.1.3).
-    """
-    pixel, imager = numbers_of(dataset, "PixelSpacing"), numbers_of(dataset, "ImagerPixelSpacing")
-    chosen = pixel or imager
-    if chosen is None or len(chosen) < 2 or min(chosen[:2]) <= 0:
-        return None, False
-    is_calibrated = bool(text_of(dataset, "PixelSpacingCalibrationType"))
-    is_detector = pixel is None or (imager is not None and pixel == imager and not is_calibrated)
-    magnification = number_of(dataset, "EstimatedRadiographicMagnificationFactor")
-    if pixel is None and magnification is not None and magnification >= 1:
-        return (chosen[0] / magnification, chosen[1] / magnification), False
-    return (chosen[0], chosen[1]), is_detector

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segdesk.core.volume import Window
+from segdesk.errors import Warn
 
 Vector = tuple[float, float, float]
 
@@ -129,11 +130,30 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelSize:
+    """How large the pixels of a picture without a place are.
+
+    Parameters
+    ----------
+    spacing_ji_mm : tuple of float, optional
+        Rows apart, then columns apart; None when lengths are in pixels.
+    source : str
+        Where it came from, in words for the user.
+    warning : Warn, optional
+        What the user must know when measuring.
+    """
+
+    spacing_ji_mm: tuple[float, float] | None
+    source: str
+    warning: Warn | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One DICOM file with an image, without its pixels.
 
-    `patient_key` is a hash, so that no name travels further; `spacing_2d_mm` and
-    `is_detector_spacing` are for films.
+    `patient_key` is a hash, so that no name travels further; `pixel_size` is for films
+    and other pictures without a place.
     """
 
     path: Path
@@ -152,8 +172,7 @@ class Instance:
     is_lossy: bool
     rescale_type: str
     padding_stored: tuple[float, float] | None
-    spacing_2d_mm: tuple[float, float] | None
-    is_detector_spacing: bool
+    pixel_size: PixelSize
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,15 +168,14 @@ def _loose_stack(group: list[Instance]) -> SeriesEntry:
 
 def _flat_entry(instance: Instance, kind: SeriesKind) -> SeriesEntry:
     """Return a film, a picture, or a cine: no place in the patient."""
-    spacing = instance.spacing_2d_mm
-    plain = Geometry.from_spacing((1, instance.layout.rows, instance.layout.columns), (1.0, *(spacing or (1.0, 1.0))))
-    source = "none" if spacing is None else "detector mm" if instance.is_detector_spacing else "DICOM PixelSpacing"
-    geometry = Geometry(plain.shape_kji, plain.affine_kji_to_lps, False, spacing is not None, source)
+    size = instance.pixel_size
+    spacing_kji_mm = (1.0, *(size.spacing_ji_mm or (1.0, 1.0)))
+    plain = Geometry.from_spacing((1, instance.layout.rows, instance.layout.columns), spacing_kji_mm)
+    is_known = size.spacing_ji_mm is not None
+    geometry = Geometry(plain.shape_kji, plain.affine_kji_to_lps, False, is_known, size.source)
     warnings = [Warn("orientation_unknown", "The image has no position in the patient; sides are not known.")]
-    if spacing is None:
-        warnings.append(Warn("spacing_unknown", "The file gives no pixel size; lengths are in pixels."))
-    elif instance.is_detector_spacing:
-        warnings.append(Warn("detector_spacing", "The pixel size holds at the detector; lengths are magnified."))
+    if size.warning is not None:
+        warnings.append(size.warning)
     points = tuple((Slice(instance, frame),) for frame in instance.frames)
     return _entry(points, geometry, kind, warnings, None)
 
