@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
@@ -20,10 +21,12 @@ from segdesk.core.provenance import Origin, OriginKind
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError, WorkerError
 from segdesk.paths import user_log_folder
-from segdesk.workers.inference_child import SERVE_COMMAND, InferenceChild
+from segdesk.workers.child_process import ChildProcess
 from segdesk.workers.messages import Message, error_from_json, options_to_json, volume_to_json
 from segdesk.workers.shared_array import ArrayRef, OwnedBlocks
 from segdesk.zoo.model_folder import ModelFolder
+
+SERVE_COMMAND = (sys.executable, "-m", "segdesk.nn.serve")
 
 HUNG_S = 4.0
 """A child silent for so long hangs: it sends a beat twice a second."""
@@ -58,7 +61,7 @@ class InferenceWorker:
         self._command = tuple(command)
         self._lock = threading.Lock()
         self._ids = count(1)
-        self._children: list[InferenceChild] = []
+        self._children: list[ChildProcess] = []
         # Also at exit and when nobody holds the worker any more: no child is left behind.
         self._end_children = weakref.finalize(self, _end_all, self._children)
 
@@ -102,7 +105,7 @@ class InferenceWorker:
                 request = _Request(next(self._ids), folder, channels, options, blocks)
                 return request.prediction(self._answer(child, request, report))
 
-    def _child(self) -> InferenceChild:
+    def _child(self) -> ChildProcess:
         """Return the running child; start one when there is none, or none that answers."""
         if self._children:
             child = self._children[0]
@@ -110,10 +113,10 @@ class InferenceWorker:
             if child.is_alive and not is_silent:
                 return child
             self._drop(child)
-        self._children.append(InferenceChild(self._log_folder, self._command))
+        self._children.append(ChildProcess("inference", self._log_folder, self._command))
         return self._children[0]
 
-    def _ready_child(self, report: Progress) -> InferenceChild:
+    def _ready_child(self, report: Progress) -> ChildProcess:
         """Return a child that has loaded torch; the user may cancel while it does."""
         child = self._child()
         while not child.is_ready:
@@ -121,7 +124,7 @@ class InferenceWorker:
             self._receive(child, START_LIMIT_S)
         return child
 
-    def _answer(self, child: InferenceChild, request: _Request, report: Progress) -> Message:
+    def _answer(self, child: ChildProcess, request: _Request, report: Progress) -> Message:
         """Send a request and wait for its end, passing progress on and cancelling when asked to."""
         try:
             child.send(request.message)
@@ -138,7 +141,7 @@ class InferenceWorker:
             self._cancel(child, request.id)
             raise
 
-    def _receive(self, child: InferenceChild, limit_s: float) -> Message | None:
+    def _receive(self, child: ChildProcess, limit_s: float) -> Message | None:
         """Return a message or None after a moment; a child that ended or hangs is dropped and reported."""
         message = child.receive(_POLL_S)
         if message is None and child.silence_s > limit_s:
@@ -147,12 +150,12 @@ class InferenceWorker:
             raise failure
         return message
 
-    def _cancel(self, child: InferenceChild, request_id: int) -> None:
+    def _cancel(self, child: ChildProcess, request_id: int) -> None:
         """Stop a request: by asking, then by ending the child."""
         if child in self._children and child.is_alive and not _stops(child, request_id):
             self._drop(child)
 
-    def _drop(self, child: InferenceChild) -> None:
+    def _drop(self, child: ChildProcess) -> None:
         self._children.remove(child)
         child.end(at_once=True)
 
@@ -210,7 +213,7 @@ class _Request:
         return Prediction(label_map, answer["manifest"], probabilities)
 
 
-def _stops(child: InferenceChild, request_id: int) -> bool:
+def _stops(child: ChildProcess, request_id: int) -> bool:
     """Ask the child to stop a request; whether it did in time."""
     try:
         child.send({"op": "cancel", "id": request_id})
@@ -224,6 +227,6 @@ def _stops(child: InferenceChild, request_id: int) -> bool:
     return False
 
 
-def _end_all(children: list[InferenceChild]) -> None:
+def _end_all(children: list[ChildProcess]) -> None:
     while children:
         children.pop().end()

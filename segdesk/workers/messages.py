@@ -1,6 +1,6 @@
-"""What goes over the pipe between window and inference child: one JSON object a line.
+"""What goes over the pipe between window and a child: one JSON object a line.
 
-Parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities"}``
+For inference, parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities"}``
 and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|"cancelled", "id", ...}``.
 Names of patients and files of images are never sent.
 """
@@ -33,9 +33,9 @@ def decode(line: str) -> Message:
     try:
         message = json.loads(line)
     except ValueError as exc:
-        raise WorkerError("The inference process sent something that is no message.") from exc
+        raise WorkerError("A child process sent something that is no message.") from exc
     if not isinstance(message, dict):
-        raise WorkerError("The inference process sent something that is no message.")
+        raise WorkerError("A child process sent something that is no message.")
     return message
 
 

@@ -19,6 +19,7 @@ from segdesk.nn import serve
 from segdesk.nn.predict import predict
 from segdesk.workers import InferenceWorker
 from segdesk.workers.messages import options_to_json
+from segdesk.workers.parent_line import ParentLine
 from tests.builders import oblique_geometry
 from tests.nn.toys import classic_model, threshold_model
 
@@ -127,6 +128,6 @@ def test_memory_that_runs_out_is_told_and_does_not_end_the_child() -> None:
         raise MemoryError
 
     request = {"id": 1, "channels": {}, "model": "x", "options": options_to_json(PredictOptions())}
-    answer = serve._answer(request, serve._Line(io.StringIO(), io.StringIO()), predict)
+    answer = serve._answer(request, ParentLine(io.StringIO(), io.StringIO()), predict)
     assert answer["error"]["kind"] == "OutOfMemory"
     assert answer["error"]["code"] == "out_of_memory"

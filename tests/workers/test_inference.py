@@ -21,8 +21,8 @@ from segdesk.core.progress import Cancelled, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import BadModelFolder, OutOfMemory, UsageError, WorkerError
 from segdesk.workers import inference
+from segdesk.workers.child_process import ChildProcess
 from segdesk.workers.inference import InferenceWorker
-from segdesk.workers.inference_child import InferenceChild
 from segdesk.workers.process_identity import ProcessIdentity
 from segdesk.workers.shared_array import OwnedBlocks
 from segdesk.zoo.model_folder import ModelFolder
@@ -338,7 +338,7 @@ def test_warming_up_never_waits_for_a_prediction(make_worker: MakeWorker, model:
 
 
 def test_beats_of_an_idle_child_do_not_pile_up(tmp_path: Path) -> None:
-    child = InferenceChild(tmp_path, (sys.executable, "-c", CHATTY))
+    child = ChildProcess("inference", tmp_path, (sys.executable, "-c", CHATTY))
     try:
         events = [message["event"] for _ in range(2) if (message := child.receive(30)) is not None]
     finally:

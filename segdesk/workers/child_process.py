@@ -1,10 +1,9 @@
-"""The process that runs networks for the window, seen from the window."""
+"""A child process that answers requests, seen from its parent."""
 
 from __future__ import annotations
 
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,8 +13,6 @@ from typing import IO
 from segdesk.errors import WorkerError
 from segdesk.workers.messages import Message, decode, encode
 
-SERVE_COMMAND = (sys.executable, "-m", "segdesk.nn.serve")
-
 KEPT_LOGS = 10
 """Logs of earlier children that stay for a look."""
 
@@ -24,11 +21,13 @@ _GOODBYE_S = 1.0
 """How long a child that is told to end may take."""
 
 
-class InferenceChild:
+class ChildProcess:
     """One running child: send a message, receive messages, end it.
 
     Parameters
     ----------
+    name : str
+        What it is for, as in "The inference process": for messages and its log.
     log_folder : Path
         Where its stderr goes.
     command : sequence of str
@@ -42,12 +41,13 @@ class InferenceChild:
         Whether it has loaded what it needs.
     """
 
-    def __init__(self, log_folder: Path, command: Sequence[str] = SERVE_COMMAND) -> None:
+    def __init__(self, name: str, log_folder: Path, command: Sequence[str]) -> None:
+        self._name = name
         self.is_ready = False
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._last_heard = time.monotonic()
         try:
-            self.log_path = _new_log(log_folder)
+            self.log_path = _new_log(log_folder, name)
             with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(
                     list(command),
@@ -58,8 +58,8 @@ class InferenceChild:
                     encoding="utf-8",
                 )
         except OSError as exc:
-            raise WorkerError(f"The inference process could not be started ({exc.strerror}).") from exc
-        self._reader = threading.Thread(target=self._read, name="inference-reader", daemon=True)
+            raise WorkerError(f"The {name} process could not be started ({exc.strerror}).") from exc
+        self._reader = threading.Thread(target=self._read, name=f"{name}-reader", daemon=True)
         self._reader.start()
 
     @property
@@ -106,11 +106,16 @@ class InferenceChild:
 
     def failure(self, what: str) -> WorkerError:
         """Return the error that says what happened to the child and where its log is."""
-        status = self._exit_status()
-        ended = f" (signal {-status})" if status is not None and status < 0 else ""
+        ended = f" (signal {self.signal_number})" if self.signal_number else ""
         return WorkerError(
-            f"The inference process {what}{ended}; try again. Its log: {self.log_path}", path=self.log_path
+            f"The {self._name} process {what}{ended}; try again. Its log: {self.log_path}", path=self.log_path
         )
+
+    @property
+    def signal_number(self) -> int | None:
+        """The signal that ended the child; None while it runs, or when it ended otherwise."""
+        status = self._exit_status()
+        return -status if status is not None and status < 0 else None
 
     def _exit_status(self) -> int | None:
         """Return the exit status; a pipe closes a moment before its process can be waited for."""
@@ -138,7 +143,7 @@ class InferenceChild:
             for line in _stream(self._process.stdout):
                 self._last_heard = time.monotonic()
                 message = decode(line)
-                # A beat has said all there is to say; an idle night of them must not wait for the next prediction.
+                # A beat has said all there is to say; an idle night of them must not wait for the next request.
                 if message.get("event") != "beat":
                     self._messages.put(message)
         except (OSError, ValueError, WorkerError):
@@ -161,10 +166,10 @@ def _close_quietly(stream: IO[str] | None) -> None:
         return
 
 
-def _new_log(folder: Path) -> Path:
+def _new_log(folder: Path, name: str) -> Path:
     """Return the path of a new log and remove the oldest ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    old = sorted(folder.glob("inference-*.log"), key=lambda path: path.name)
+    old = sorted(folder.glob(f"{name}-*.log"), key=lambda path: path.name)
     for path in old[: max(0, len(old) - KEPT_LOGS + 1)]:
         path.unlink(missing_ok=True)
-    return folder / f"inference-{time.time_ns()}.log"
+    return folder / f"{name}-{time.time_ns()}.log"
