@@ -142,22 +142,30 @@ def sample(rng: np.random.Generator, settings: AugmentSettings, dimensions: int 
 
 
 def cut(
-    image: Tensor, labels: Tensor, centre_kji: NDArray[np.float64], patch_kji: Index3, variant: Variant
+    image: Tensor,
+    labels: Tensor,
+    centre_kji: NDArray[np.float64],
+    patch_kji: Index3,
+    variant: Variant,
+    *,
+    mirror: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Cut a turned, scaled, bent patch out of an image and its labels.
 
     Parameters
     ----------
     image : Tensor of float32, shape (C, K, J, I)
-        Normalised; outside it the patch is 0.
+        Normalised; outside it the patch is 0, or mirrored.
     labels : Tensor of uint8, shape (K, J, I)
-        Class indices, 255 for ignored voxels; outside is background.
+        Class indices, 255 for ignored voxels; outside is background, or mirrored.
     centre_kji : ndarray
         Where the patch's centre lies, in voxel indices.
     patch_kji : tuple of int
         Size of the patch.
     variant : Variant
         Its geometric part is used.
+    mirror : bool
+        Continue image and labels beyond their borders by reflection.
 
     Returns
     -------
@@ -167,10 +175,10 @@ def cut(
     grid = _grid(image.shape[1:], centre_kji, patch_kji, variant)
     classes = [int(value) for value in torch.unique(labels) if value != 0]
     if len(classes) > MAX_BLENDED_CLASSES:
-        picked = _pick(image, grid, "bilinear")
-        return picked, _pick(labels[None].float(), grid, "nearest")[0].to(torch.uint8)
+        picked = _pick(image, grid, "bilinear", mirror)
+        return picked, _pick(labels[None].float(), grid, "nearest", mirror)[0].to(torch.uint8)
     layers = [image, *((labels == value)[None].float() for value in classes)]
-    both = _pick(torch.cat(layers), grid, "bilinear")
+    both = _pick(torch.cat(layers), grid, "bilinear", mirror)
     shares = both[image.shape[0] :]
     background = 1 - shares.sum(dim=0, keepdim=True)
     values = torch.tensor([0, *classes], dtype=torch.uint8)
@@ -228,8 +236,9 @@ def _grid(shape: torch.Size, centre_kji: NDArray[np.float64], patch_kji: Index3,
     return ((2 * index + 1) / size - 1).flip(-1)
 
 
-def _pick(layers: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return functional.grid_sample(layers[None], grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0]
+def _pick(layers: Tensor, grid: Tensor, mode: str, mirror: bool) -> Tensor:
+    outside = "reflection" if mirror else "zeros"
+    return functional.grid_sample(layers[None], grid[None], mode=mode, padding_mode=outside, align_corners=False)[0]
 
 
 def _blurred(image: Tensor, sigma_voxels: float) -> Tensor:

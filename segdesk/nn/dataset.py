@@ -67,6 +67,8 @@ class Dataset:
         Label files are grey; above it is the only label.
     ignore : int, optional
         Value in the label files that does not train.
+    background : tuple of int
+        Values in the label files that mean no label, besides 0.
     warnings : tuple of Warn
         Files that are no cases, patients that are not known.
     """
@@ -79,6 +81,7 @@ class Dataset:
     cases: tuple[CaseFiles, ...]
     threshold: float | None = None
     ignore: int | None = None
+    background: tuple[int, ...] = ()
     warnings: tuple[Warn, ...] = ()
 
 
@@ -172,7 +175,7 @@ def class_indices(values: LabelArray, dataset: Dataset) -> LabelArray:
     """
     top = max(256, int(values.max(initial=0)) + 1)
     table = np.full(top, -1, np.int16)
-    table[0] = 0
+    table[[value for value in (0, *dataset.background) if value < top]] = 0
     for index, label in enumerate(dataset.labels, start=1):
         for value in label.source or (label.value,):
             if value < top:

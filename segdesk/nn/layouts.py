@@ -70,7 +70,7 @@ def _from_layout(root: Path, layout: Layout) -> Dataset:
     labels = tuple(sorted(layout.labels, key=lambda label: label.value))
     return Dataset(
         root, layout.name or root.name, layout.licence or "unknown", tuple(layout.channels), labels, tuple(cases),
-        threshold=layout.threshold, ignore=layout.ignore, warnings=tuple(warnings),
+        threshold=layout.threshold, ignore=layout.ignore, background=layout.background, warnings=tuple(warnings),
     )  # fmt: skip
 
 

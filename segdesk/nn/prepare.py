@@ -38,7 +38,7 @@ def divide(dataset: Dataset, fold_share: float, seen: frozenset[str] = frozenset
     dataset : Dataset
         At least one case.
     fold_share : float
-        Part of the training patients that chooses the best state.
+        Part of the training patients that chooses the best state; 0: nobody, the last state is kept.
     seen : frozenset of str
         Patient keys a base model has seen: they may train, never test.
     """
@@ -49,7 +49,7 @@ def divide(dataset: Dataset, fold_share: float, seen: frozenset[str] = frozenset
     else:
         named = tested = set(held_out(fresh, TEST_SHARE, "test"))
     left = {case.patient for case in dataset.cases} - named
-    chosen = held_out(left, fold_share, "fold")
+    chosen = held_out(left, fold_share, "fold") if fold_share else frozenset()
     test = tuple(c for c in dataset.cases if c.patient in tested and c.part != "train")
     fold = tuple(c for c in dataset.cases if c.patient in chosen)
     train = tuple(c for c in dataset.cases if c.patient in left - chosen)

@@ -49,6 +49,8 @@ class Layout:
         Label files are grey: above it is the (only) label.
     ignore : int, optional
         Value in the label files of voxels that must not train.
+    background : tuple of int
+        Values in the label files that mean no label, besides 0 (unless 0 is the source of one).
     split : str
         CSV with the columns case and split ("train"; "val" or "test" are kept for the final test).
     patients : str
@@ -64,6 +66,7 @@ class Layout:
     labels: tuple[RecipeLabel, ...]
     threshold: float | None = None
     ignore: int | None = None
+    background: tuple[int, ...] = ()
     split: str = ""
     patients: str = ""
     refused: tuple[str, ...] = ()
@@ -117,7 +120,7 @@ class TrainingNumbers:
     foreground : float
         Fraction of patches centred on a label.
     fold : float
-        Fraction of the training patients that choose the best state and train nothing.
+        Fraction of the training patients that choose the best state and train nothing; 0: the last state is kept.
     validations : int
         How often they are looked at in a run.
     bf16 : bool
@@ -139,8 +142,8 @@ class TrainingNumbers:
         """Refuse numbers that cannot train."""
         if self.optimizer not in ("adamw", "sgd"):
             raise UsageError(f"Optimizer {self.optimizer!r} is unknown; use adamw or sgd.")
-        if self.learning_rate <= 0 or self.batch_size < 1 or not 0 <= self.ema < 1 or not 0 < self.fold < 1:
-            raise UsageError("learning_rate > 0, batch_size >= 1, 0 <= ema < 1 and 0 < fold < 1 are needed.")
+        if self.learning_rate <= 0 or self.batch_size < 1 or not 0 <= self.ema < 1 or not 0 <= self.fold < 1:
+            raise UsageError("learning_rate > 0, batch_size >= 1, 0 <= ema < 1 and 0 <= fold < 1 are needed.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,8 @@ class PatchSampler:
         centre = self._centre(rng, case)
         variant = sample(rng, self.augment, self.dimensions)
         size = self._cut_size()
-        image, labels = cut(case.image, case.labels, centre, size, variant)
+        # A valid network is given mirrored borders when it predicts, so it learns with them.
+        image, labels = cut(case.image, case.labels, centre, size, variant, mirror=self.margin > 0)
         if self.margin:
             m = self.margin
             labels = labels[:, m:-m, m:-m]

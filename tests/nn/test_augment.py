@@ -43,6 +43,17 @@ def test_outside_the_image_is_the_mean_and_background() -> None:
     assert int(mask.sum()) == 64
 
 
+def test_outside_a_mirrored_image_follow_its_own_voxels_in_reverse() -> None:
+    image, labels = _blob((1, 6, 6))
+    for kinds in (labels, labels * 9):
+        many = torch.where(kinds == 0, torch.arange(36).reshape(1, 6, 6) % 11, kinds).to(torch.uint8)
+        for mask in (labels, many):
+            patch, cut_mask = cut(image, mask, _middle((1, 6, 6)), (1, 12, 12), IDENTITY, mirror=True)
+            expected = np.pad(image.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="symmetric")
+            torch.testing.assert_close(patch, torch.from_numpy(expected), atol=1e-5, rtol=0)
+            assert np.array_equal(cut_mask.numpy(), np.pad(mask.numpy(), ((0, 0), (3, 3), (3, 3)), mode="symmetric"))
+
+
 def test_flips_mirror_only_the_axes_that_may_be_mirrored() -> None:
     settings = replace(_STILL, flip_axes=("i",))
     seen = {tuple(np.diag(sample(np.random.default_rng(seed), settings).matrix).round(6)) for seed in range(20)}

@@ -230,6 +230,31 @@ def test_label_values_become_class_indices_in_ascending_order(tmp_path: Path) ->
     np.testing.assert_array_equal(class_indices(values, dataset), [[[0, 1, 2, 2]]])
 
 
+def test_a_file_may_hold_0_for_the_label_and_another_value_for_background(tmp_path: Path) -> None:
+    dataset = read_dataset(nnunet_set(tmp_path, range(1)))
+    dataset = replace(dataset, labels=(RecipeLabel(1, "membrane", source=(0,)),), background=(255,))
+    np.testing.assert_array_equal(class_indices(np.array([[[0, 255]]], np.uint8), dataset), [[[1, 0]]])
+    with pytest.raises(SegdeskError, match="value 7"):
+        class_indices(np.array([[[0, 7]]], np.uint8), dataset)
+
+
+def test_without_a_fold_everyone_trains(tmp_path: Path) -> None:
+    parts = divide(read_dataset(nnunet_set(tmp_path, range(8))), 0.0)
+    assert not parts.fold
+    assert len(parts.train) + len(parts.test) == 8
+
+
+def test_the_membrane_recipe_finds_15_sections_and_keeps_the_last_three(shared_data: Path) -> None:
+    recipes = resources() / "recipes"
+    layout = read_recipe(recipes / "em-membrane.toml").layout
+    dataset = read_dataset(shared_data / "em-isbi2012", layout, recipes / "em-membrane-split.csv")
+    parts = divide(dataset, 0.0)
+    assert [case.name for case in parts.test] == ["12", "13", "14"]
+    assert len(parts.train) == 12
+    case = load_case(dataset, parts.train[0])
+    assert 0.15 < float(case.classes.mean()) < 0.3
+
+
 def test_the_hippocampus_recipe_finds_125_and_31_cases_and_flags_the_planted_files(shared_data: Path) -> None:
     recipe = read_recipe(resources() / "recipes" / "hippocampus.toml")
     dataset = read_dataset(shared_data / "hippocampus", recipe.layout)
