@@ -13,7 +13,7 @@ from segdesk.core.box import Box
 from segdesk.core.counting import value_counts
 from segdesk.core.geometry import Grid
 from segdesk.core.provenance import Origin, OriginKind
-from segdesk.errors import InvalidMask, ShapeMismatch
+from segdesk.errors import InvalidMask, ShapeMismatch, Warn
 
 LabelArray = NDArray[np.uint8] | NDArray[np.uint16]
 Colour = tuple[int, int, int]
@@ -27,12 +27,44 @@ PALETTE: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """A term of a coding scheme: "10200004" of "SCT" (SNOMED CT) means "Liver"."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """What a label stands for, in the codes of DICOM Segmentation (PS3.3 C.8.20.2).
+
+    Parameters
+    ----------
+    type : Code
+        The thing itself: "Liver", "Neoplasm".
+    category : Code, optional
+        Its kind: "Anatomical Structure", "Morphologically Altered Structure".
+    modifier : Code, optional
+        Laterality or the like: "Left".
+    region : Code, optional
+        The organ a thing that is none lies in.
+    """
+
+    type: Code
+    category: Code | None = None
+    modifier: Code | None = None
+    region: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
-    """One label: its number in the array, its name, its colour."""
+    """One label: its number in the array, its name, its colour, and its coded meaning where there is one."""
 
     value: int
     name: str
     colour_rgb: Colour
+    concept: Concept | None = None
 
     @classmethod
     def default(cls, value: int) -> Label:
@@ -130,12 +162,15 @@ class LabelMap:
         Names and colours.
     origin : Origin
         Where the mask came from.
+    warnings : tuple of Warn
+        What the user must be shown of how it was read.
     """
 
     layers: tuple[LabelArray, ...]
     geometry: Grid
     table: LabelTable
     origin: Origin = field(default_factory=lambda: Origin(OriginKind.IMPORT))
+    warnings: tuple[Warn, ...] = ()
 
     def __post_init__(self) -> None:
         """Check shapes and types."""
@@ -173,7 +208,8 @@ class LabelMap:
 
     def copy(self) -> LabelMap:
         """Return a map with its own arrays: a snapshot for a worker."""
-        return LabelMap(tuple(layer.copy() for layer in self.layers), self.geometry, self.table, self.origin)
+        layers = tuple(layer.copy() for layer in self.layers)
+        return LabelMap(layers, self.geometry, self.table, self.origin, self.warnings)
 
     def widen(self) -> None:
         """Hold values up to 65535 from now on; arrays taken from the map before are not its own any more."""

@@ -10,6 +10,7 @@ import numpy as np
 from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
 from segdesk.core.labels import Label, LabelTable
 from segdesk.core.provenance import Origin, OriginKind
+from segdesk.io.label_json import concept_from_json, concept_to_json
 from segdesk.store.times import from_text, to_text
 
 Json = Mapping[str, Any]
@@ -51,7 +52,10 @@ def grid_from_json(value: Json) -> Grid:
 
 def table_to_json(table: LabelTable) -> list[dict[str, Any]]:
     """Return the JSON form of a label table."""
-    return [{"value": label.value, "name": label.name, "colour_rgb": list(label.colour_rgb)} for label in table]
+    return [
+        {"value": each.value, "name": each.name, "colour_rgb": list(each.colour_rgb), **concept_to_json(each.concept)}
+        for each in table
+    ]
 
 
 def table_from_json(rows: list[Json]) -> LabelTable:
@@ -61,7 +65,7 @@ def table_from_json(rows: list[Json]) -> LabelTable:
 
 def _label(row: Json) -> Label:
     red, green, blue = (int(c) for c in row["colour_rgb"])
-    return Label(int(row["value"]), str(row["name"]), (red, green, blue))
+    return Label(int(row["value"]), str(row["name"]), (red, green, blue), concept_from_json(row))
 
 
 def origin_to_json(origin: Origin) -> dict[str, Any]:

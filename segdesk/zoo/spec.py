@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from segdesk.core.labels import Label, LabelTable
+from segdesk.core.labels import Code, Concept, Label, LabelTable
 from segdesk.core.provenance import utc_now
 from segdesk.zoo.allowed_networks import ALLOWED_NETWORKS
 
@@ -92,6 +92,11 @@ class CodeSpec(_Record):
     scheme: Line
     value: Line
     meaning: Line
+
+    @property
+    def concept(self) -> Concept:
+        """The same as a label map carries it."""
+        return Concept(Code(self.value, self.scheme, self.meaning))
 
 
 class LabelSpec(_Record):
@@ -247,7 +252,10 @@ class ModelSpec(_Record):
     @property
     def label_table(self) -> LabelTable:
         """The labels as the table a label map carries."""
-        return LabelTable(Label(label.value, label.name, label.colour_rgb) for label in self.labels)
+        return LabelTable(
+            Label(each.value, each.name, each.colour_rgb, each.code.concept if each.code else None)
+            for each in self.labels
+        )
 
     @property
     def reference(self) -> ModelRef:

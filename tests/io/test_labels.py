@@ -11,9 +11,11 @@ import SimpleITK
 from PIL import Image
 
 from segdesk.core.geometry import Geometry, SliceStackGeometry
-from segdesk.core.labels import Label, LabelMap, LabelTable
+from segdesk.core.labels import Code, Concept, Label, LabelMap, LabelTable
 from segdesk.errors import GeometryMismatch, InvalidMask, ReadError, UsageError, WriteError
 from segdesk.io import read_labels, require_same_grid, write_labels
+from segdesk.io.label_json import table_from_json
+from segdesk.io.slicer_terms import concept_of_tags
 from tests.builders import oblique_geometry, sheared_geometry
 from tests.io.dicom_maker import axial, write_series
 
@@ -173,18 +175,6 @@ def test_dicom_with_whole_numbers_is_a_mask(tmp_path: Path) -> None:
     assert read_labels(tmp_path).values() == (1,)
 
 
-def test_same_shape_elsewhere_is_not_the_same_grid() -> None:
-    one = Geometry.from_spacing((4, 5, 6))
-    shifted = one.affine_kji_to_lps.copy()
-    shifted[2, 3] = 0.01
-    with pytest.raises(GeometryMismatch, match="elsewhere"):
-        require_same_grid(Geometry((4, 5, 6), shifted), one)
-    with pytest.raises(GeometryMismatch, match="grid"):
-        require_same_grid(Geometry.from_spacing((4, 5, 7)), one)
-    shifted[2, 3] = 0.0009
-    require_same_grid(Geometry((4, 5, 6), shifted), one)
-
-
 def test_the_crop_under_its_parents_origin_is_not_the_same_grid(shared_data: Path) -> None:
     folder = shared_data / "ct-totalsegmentator"
     mask = read_labels(folder / "example_seg.nii.gz")
@@ -211,3 +201,63 @@ def test_a_damaged_mask_is_one_typed_line(tmp_path: Path) -> None:
     with pytest.raises(ReadError) as caught:
         read_labels(tmp_path / "a.seg.nrrd")
     assert caught.value.code == "truncated"
+
+
+_CODED = LabelTable(
+    [
+        Label(
+            2,
+            "left kidney",
+            (1, 2, 3),
+            Concept(Code("64033007", "SCT", "Kidney"), modifier=Code("7771000", "SCT", "Left")),
+        ),
+        Label(
+            3,
+            "lesion",
+            (4, 5, 6),
+            Concept(
+                Code("108369006", "SCT", "Neoplasm"),
+                Code("49755003", "SCT", "Morphologically ~Altered^ | 50 % Structure"),
+                region=Code("T-71000", "SRT", "Kidney"),
+            ),
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize("name", _NAMED)
+def test_coded_meanings_survive(tmp_path: Path, name: str) -> None:
+    grid = oblique_geometry()
+    write_labels(LabelMap.of(np.full(grid.shape_kji, 3), grid, _CODED), tmp_path / name)
+    assert read_labels(tmp_path / name).table == _CODED
+
+
+def test_slicers_terms_are_read_and_other_tags_are_left(tmp_path: Path) -> None:
+    image = SimpleITK.GetImageFromArray(np.ones((1, 2, 2), np.uint8))
+    term = (
+        "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
+        "~SCT^10200004^Liver~^^~Anatomic codes - DICOM master list~^^~^^"
+    )
+    for key, value in {
+        "ID": "S",
+        "LabelValue": "1",
+        "Tags": f"Segmentation.Status:inprogress|TerminologyEntry:{term}|",
+    }.items():
+        image.SetMetaData(f"Segment0_{key}", value)
+    SimpleITK.WriteImage(image, str(tmp_path / "slicer.seg.nrrd"))
+    concept = read_labels(tmp_path / "slicer.seg.nrrd").table[1].concept
+    assert concept == Concept(
+        Code("10200004", "SCT", "Liver"), Code("123037004", "SCT", "Anatomical Structure"), None, None
+    )
+
+
+@pytest.mark.parametrize("tags", ["", "Segmentation.Status:done|", "TerminologyEntry:~~|", "TerminologyEntry:a|"])
+def test_tags_without_a_term_give_no_meaning(tags: str) -> None:
+    assert concept_of_tags(tags) is None
+
+
+def test_damaged_codes_do_not_break_a_table() -> None:
+    row = '{"segdesk_labels":[{"value":1,"name":"a","colour":[1,2,3],"concept":%s}]}'
+    assert table_from_json(row % '{"type": {"value": "1"}}') is None
+    assert table_from_json(row % '"liver"') is None
+    assert table_from_json(row % "{}") is None
