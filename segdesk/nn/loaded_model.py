@@ -110,13 +110,21 @@ def load_model(folder: ModelFolder) -> LoadedModel:
 def windows_of(network: nn.Module, spec: ModelSpec) -> tuple[Index3, Index3, Index3]:
     """Return the model's patch, enlarged to a size the network can take, the margin it loses, and its divisor."""
     lost = int(getattr(network, "output_margin", 0))
-    step = 2**network.depth if isinstance(network, ClassicUnet) else int(getattr(network, "size_divisor", 1))
-    k, j, i = spec.patch_kji
-    j, i = (_fitting(network, n + 2 * lost, step) - 2 * lost for n in (j, i))
+    steps = _steps(network, spec.dimensions)
+    k, j, i = (_fitting(network, n + 2 * lost, step) - 2 * lost for n, step in zip(spec.patch_kji, steps, strict=True))
     if spec.dimensions == 2:
-        return (1, j, i), (0, lost, lost), (1, step, step)
-    k = _fitting(network, k + 2 * lost, step) - 2 * lost
-    return (k, j, i), (lost, lost, lost), (step, step, step)
+        return (1, j, i), (0, lost, lost), steps
+    return (k, j, i), (lost, lost, lost), steps
+
+
+def _steps(network: nn.Module, dimensions: int) -> Index3:
+    """Return the number of voxels that pooling makes one of, along (k, j, i)."""
+    if isinstance(network, ClassicUnet):
+        return 1, 2**network.depth, 2**network.depth
+    step = int(getattr(network, "size_divisor", 1))
+    each: tuple[int, ...] = getattr(network, "size_divisors", (step,) * dimensions)
+    k, j, i = each if dimensions == 3 else (1, *each)
+    return k, j, i
 
 
 def _fitting(network: nn.Module, size: int, step: int) -> int:

@@ -10,6 +10,8 @@ ALLOWED_NETWORKS: frozenset[str] = frozenset(
         "dyn_unet",
         "segresnet",
         "classic_unet",
+        "plain_conv_unet",
+        "residual_encoder_unet",
     }
 )
 """A folder that names anything else is refused before a single weight is read."""

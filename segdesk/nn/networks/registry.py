@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,10 @@ from torch import nn
 from segdesk.errors import ModelError
 from segdesk.nn.networks.classic_unet import ClassicUnet
 from segdesk.nn.networks.layers import Layers
+from segdesk.nn.networks.monai_networks import build_monai_network
+from segdesk.nn.networks.nnunet import NnUnet, Stages
 from segdesk.nn.networks.residual_unet import ResidualUnet
+from segdesk.zoo.monai_networks import MONAI_NETWORKS
 from segdesk.zoo.spec import ModelSpec, NetworkSpec
 
 Parameters = Mapping[str, Any]
@@ -90,46 +94,16 @@ def _classic_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> 
     return ClassicUnet(inputs, outputs, **_only(numbers, {"width", "depth"}))
 
 
-def _unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
-    # Here and below: MONAI takes 2 s to import, which a model that does not need it shall not pay.
-    from monai.networks.nets import UNet
-
-    widths = _whole_numbers(numbers["widths"], "widths")
-    strides = _whole_numbers(numbers.get("strides", [2] * (len(widths) - 1)), "strides")
-    rest = _only(numbers, {"num_res_units"}, {"widths", "strides"})
-    network = UNet(dims, inputs, outputs, channels=widths, strides=strides, **rest)
-    return _sized(network, _product(strides))
+def _monai(name: str) -> Builder:
+    return partial(build_monai_network, name)
 
 
-def _basic_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
-    from monai.networks.nets import BasicUNet
+def _nnunet(residual: bool) -> Builder:
+    def build(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
+        deep = {name: numbers[name] for name in ("deep_supervision",) if name in numbers}
+        return NnUnet(dims, inputs, outputs, Stages.of(dims, numbers), residual=residual, **deep)
 
-    features = _whole_numbers(numbers.get("features", (32, 32, 64, 128, 256, 32)), "features")
-    _only(numbers, set(), {"features"})
-    return _sized(BasicUNet(dims, inputs, outputs, features=features), 16)
-
-
-def _dyn_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
-    from monai.networks.nets import DynUNet
-
-    kernels, strides = numbers["kernel_size"], numbers["strides"]
-    rest = _only(numbers, {"filters", "res_block"}, {"kernel_size", "strides"})
-    network = DynUNet(dims, inputs, outputs, kernels, strides, upsample_kernel_size=strides[1:], **rest)
-    return _sized(network, _product([max(s) if isinstance(s, list | tuple) else s for s in strides]))
-
-
-def _segresnet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
-    from monai.networks.nets import SegResNet
-
-    rest = _only(numbers, {"init_filters", "blocks_down", "blocks_up"})
-    downs = rest.get("blocks_down", (1, 2, 2, 4))
-    return _sized(SegResNet(dims, in_channels=inputs, out_channels=outputs, **rest), 2 ** (len(downs) - 1))
-
-
-def _sized(network: nn.Module, divisor: int) -> nn.Module:
-    """Give a padded network of MONAI the two numbers that windows need."""
-    vars(network).update(size_divisor=divisor, output_margin=0)
-    return network
+    return build
 
 
 def _only(numbers: Parameters, allowed: set[str], handled: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
@@ -146,20 +120,20 @@ def _whole_numbers(value: object, name: str) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _product(values: Sequence[int]) -> int:
-    result = 1
-    for value in values:
-        result *= value
-    return result
-
-
 _BUILDERS: dict[str, Builder] = {
     "residual_unet": _residual_unet,
     "classic_unet": _classic_unet,
-    "unet": _unet,
-    "basic_unet": _basic_unet,
-    "dyn_unet": _dyn_unet,
-    "segresnet": _segresnet,
+    **{name: _monai(name) for name in MONAI_NETWORKS},
+    "plain_conv_unet": _nnunet(residual=False),
+    "residual_encoder_unet": _nnunet(residual=True),
+}
+
+_SMALL_NNUNET: dict[str, Any] = {
+    "widths": [32, 64, 128],
+    "kernel_sizes": [3, 3, 3],
+    "strides": [1, 2, 2],
+    "blocks": [2, 2, 2],
+    "decoder_blocks": [2, 2],
 }
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -169,4 +143,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "basic_unet": {},
     "dyn_unet": {"kernel_size": [3, 3, 3, 3], "strides": [1, 2, 2, 2], "res_block": True},
     "segresnet": {"init_filters": 16},
+    "plain_conv_unet": _SMALL_NNUNET,
+    "residual_encoder_unet": _SMALL_NNUNET | {"blocks": [1, 2, 2]},
 }
