@@ -8,7 +8,7 @@ terminology).
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from segdesk.core.labels import Code, Concept
 
@@ -40,7 +40,7 @@ def _text(code: Code | None) -> str:
 
 def _escaped(part: str) -> str:
     """Percent-encode what would end a field; Slicer's own terms hold none of these."""
-    return "".join(quote(char) if char in _SEPARATORS else char for char in part)
+    return "".join(f"%{ord(char):02X}" if char in _SEPARATORS else char for char in part)
 
 
 def _code(text: str) -> Code | None:
