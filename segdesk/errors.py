@@ -75,6 +75,7 @@ CODES: tuple[Code, ...] = (
         ("geometry_mismatch", "Two objects lie on different grids.", "Resample one of them (--resample)."),
         ("shape_mismatch", "Two arrays have different shapes.", "Use masks of the same image."),
         ("invalid_mask", "The file does not hold integer labels.", "Threshold probabilities first."),
+        ("bad_label_table", "A line of the label table cannot be read.", "Mend the line the message names."),
         ("bad_weight", "A rater's weight is negative or not a number.", "Use 0 (recorded, not counted) or more."),
         ("bad_quorum", "The quorum is not a fraction in (0, 1] or a count.", "Use for example 2/3."),
         ("edit", "The edit is not possible here.", "Read the message."),
