@@ -56,6 +56,8 @@ def _info_page(page: Page, found: ScanResult) -> None:
     ]
     page.table(("Series", "Kind", "Modality", "Shape k,j,i", "Voxel mm", "Axes", "Type", "Files"), rows)
     for entry in found.series:
+        place = f"geometry from {entry.geometry.source}"
+        page.line(f"{entry.uid}: {place}{f', patient {entry.patient_position}' if entry.patient_position else ''}")
         for warning in entry.warnings:
             page.line(f"warning ({warning.code}): {entry.uid}: {warning.message}")
     for refusal in found.refused:

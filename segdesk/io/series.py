@@ -76,6 +76,9 @@ class SeriesEntry:
         Its files, in slice order.
     reader : callable
         Reads the voxels.
+    patient_position : str
+        PatientPosition as DICOM spells it ("HFS", "FFDR"...): text only, the geometry is
+        that of the slices' own orientation.
     """
 
     uid: str
@@ -90,6 +93,7 @@ class SeriesEntry:
     time_points: int = 1
     refusal: Refusal | None = None
     paths: tuple[Path, ...] = field(default=(), repr=False)
+    patient_position: str = ""
 
     @property
     def shape_kji(self) -> Index3:
@@ -144,6 +148,7 @@ class SeriesEntry:
             "geometry_source": self.geometry.source,
             "dtype": self.dtype,
             "orientation": self.orientation,
+            "patient_position": self.patient_position or None,
             "files": self.files,
             "warnings": [warning.to_json() for warning in self.warnings],
         }

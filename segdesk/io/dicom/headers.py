@@ -169,6 +169,7 @@ def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance
         rescale_type=text_of(dataset, "RescaleType"),
         padding_stored=_padding(dataset, layout),
         pixel_size=pixel_size_of(dataset, layout.rows, layout.columns),
+        patient_position=text_of(dataset, "PatientPosition"),
     )
 
 

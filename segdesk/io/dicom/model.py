@@ -153,7 +153,8 @@ class Instance:
     """One DICOM file with an image, without its pixels.
 
     `patient_key` is a hash, so that no name travels further; `pixel_size` is for films
-    and other pictures without a place.
+    and other pictures without a place; `patient_position` ("HFS"...) is text for the user,
+    never geometry.
     """
 
     path: Path
@@ -173,6 +174,7 @@ class Instance:
     rescale_type: str
     padding_stored: tuple[float, float] | None
     pixel_size: PixelSize
+    patient_position: str = ""
 
 
 @dataclass(frozen=True, slots=True)

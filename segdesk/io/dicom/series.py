@@ -224,6 +224,7 @@ def _entry(
         len(points),
         refusal,
         paths,
+        first.patient_position,
     )
 
 

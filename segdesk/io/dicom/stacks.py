@@ -215,12 +215,14 @@ _TIME_KEYS: tuple[Callable[[Slice], Hashable], ...] = (
     _time,
 )
 _CINE_KEYS = (_temporal, _trigger)
+_UNORDERED_KEYS = (_b_value,)
+"""Their values have no order in time: the points follow the acquisition."""
 
 
 def _complete_points(
     group: list[Slice], homes: list[int], key: Callable[[Slice], Hashable]
 ) -> tuple[tuple[Slice, ...], ...]:
-    """Return one volume per value of `key`, ascending, if each holds every position exactly once."""
+    """Return one volume per value of `key`, in acquisition order, if each holds every position exactly once."""
     points: dict[Hashable, list[Slice]] = defaultdict(list)
     seen: dict[Hashable, set[int]] = defaultdict(set)
     for each, home in zip(group, homes, strict=True):
@@ -232,7 +234,13 @@ def _complete_points(
     everywhere = len(set(homes))
     if len(points) < 2 or any(len(found) != everywhere for found in seen.values()):
         return ()
+    if key in _UNORDERED_KEYS:
+        return tuple(tuple(point) for point in sorted(points.values(), key=_first_acquired))
     return tuple(tuple(points[value]) for value in sorted(points))  # type: ignore[type-var]
+
+
+def _first_acquired(point: Sequence[Slice]) -> tuple[float, float, int, str]:
+    return min(_acquisition_order(each) for each in point)
 
 
 def _without_equal_pixels(group: list[Slice], homes: list[int]) -> list[Slice]:

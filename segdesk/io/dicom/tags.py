@@ -9,7 +9,7 @@ _KEYWORDS = (
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "AcquisitionDateTime", "AcquisitionTime",
     "Modality", "SeriesDescription", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate",
     "SliceThickness", "EchoTime", "SpacingBetweenSlices", "TriggerTime", "ImagerPixelSpacing",
-    "EstimatedRadiographicMagnificationFactor", "NominalScannedPixelSpacing", "DiffusionBValue",
+    "PatientPosition", "EstimatedRadiographicMagnificationFactor", "NominalScannedPixelSpacing", "DiffusionBValue",
     "SeriesInstanceUID", "AcquisitionNumber", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
     "ImagesInAcquisition", "StackID",
