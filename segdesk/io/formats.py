@@ -21,6 +21,7 @@ class Format(StrEnum):
     JPEG = "JPEG"
     TIFF = "TIFF"
     DICOM = "DICOM"
+    DICOM_SEG = "DICOM Segmentation"
 
 
 _HEAD_BYTES = 1024
@@ -36,6 +37,15 @@ _MAGICS: tuple[tuple[bytes, Format], ...] = (
 )
 
 _META_KEYS = (b"objecttype", b"ndims", b"comment", b"objectsubtype")
+_DICOM_OBJECTS = {
+    b"1.2.840.10008.5.1.4.1.1.66.4": Format.DICOM_SEG,
+    b"1.2.840.10008.5.1.4.1.1.66.7": Format.DICOM_SEG,
+}
+"""SOP classes that are read by another way than images (PS3.4 B.5); all others are `Format.DICOM`."""
+
+_SOP_CLASS_TAGS = (b"\x02\x00\x02\x00", b"\x08\x00\x16\x00")
+"""(0002,0002) of the file meta group, and (0008,0016), which serves where that group is missing."""
+
 _FIRST_GROUPS = (0x0002, 0x0004, 0x0008)
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _LITTLE_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT OB OW PN SH SL SQ SS ST TM UI UL UN US UT".split())
@@ -53,7 +63,7 @@ def sniff(path: Path) -> Format:
     -------
     Format
         By magic bytes first; the extension decides only for formats without magic
-        (Analyze).
+        (Analyze). DICOM objects that are masks are formats of their own.
 
     Raises
     ------
@@ -90,14 +100,14 @@ def _head(path: Path) -> bytes:
 def _by_magic(head: bytes, path: Path) -> Format | None:
     if head[128:132] == b"DICM":
         # Before TIFF: a DICOM preamble may be a TIFF header, and its image is then the DICOM one.
-        return Format.DICOM
+        return _dicom_object(head)
     for magic, found in _MAGICS:
         if head.startswith(magic):
             return found
     if _is_nifti(head):
         return Format.NIFTI
     if _is_bare_dicom(head):
-        return Format.DICOM
+        return _dicom_object(head)
     if _is_meta(head):
         return Format.META
     if _is_analyze(head, path):
@@ -134,6 +144,18 @@ def _is_bare_dicom(head: bytes) -> bool:
         if order == "little" and int.from_bytes(head[4:8], "little") <= 128:
             return True
     return False
+
+
+def _dicom_object(head: bytes) -> Format:
+    """Tell masks from images by the SOP class, which stands among the first elements of any DICOM file."""
+    for tag in _SOP_CLASS_TAGS:
+        start = head.find(tag) + 4
+        if start >= 4:
+            # Explicit: "UI" and two bytes of length; implicit: four bytes of length.
+            length = head[start + 2 : start + 4] if head[start : start + 2] == b"UI" else head[start : start + 4]
+            uid = head[start + 4 : start + 4 + int.from_bytes(length, "little")]
+            return _DICOM_OBJECTS.get(uid.rstrip(b"\0 "), Format.DICOM)
+    return Format.DICOM
 
 
 def _inside_gzip(head: bytes, path: Path) -> Format | None:

@@ -49,7 +49,7 @@ def frames_of(dataset: Dataset, layout: PixelLayout, path: Path) -> tuple[Frame,
 
 
 def _single_frame(dataset: Dataset, layout: PixelLayout) -> Frame:
-    place, problem = _place(dataset, dataset, dataset)
+    place, problem = place_of(dataset, dataset, dataset)
     dose = number_of(dataset, "DoseGridScaling")
     slope = number_of(dataset, "RescaleSlope") if dose is None else dose
     return Frame(
@@ -83,7 +83,7 @@ def _enhanced_frame(number: int, group: Dataset, shared: Dataset, dataset: Datas
 
     measures, content = macro("PixelMeasuresSequence"), item_of(group, "FrameContentSequence")
     transform = macro("PixelValueTransformationSequence")
-    place, problem = _place(macro("PlanePositionSequence"), macro("PlaneOrientationSequence"), measures)
+    place, problem = place_of(macro("PlanePositionSequence"), macro("PlaneOrientationSequence"), measures)
     slope = number_of(transform, "RescaleSlope")
     kind = texts_of(macro("MRImageFrameTypeSequence"), "FrameType") or texts_of(
         macro("CTImageFrameTypeSequence"), "FrameType"
@@ -114,8 +114,15 @@ def _enhanced_frame(number: int, group: Dataset, shared: Dataset, dataset: Datas
     )
 
 
-def _place(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[Place | None, str]:
-    """Return the place and what is wrong with it; (None, "") when the header does not say."""
+def place_of(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[Place | None, str]:
+    """Return the place of a frame and what is wrong with it; (None, "") when the header does not say.
+
+    Parameters
+    ----------
+    position, orientation, measures : Dataset
+        Items that hold ImagePositionPatient, ImageOrientationPatient and PixelSpacing: the
+        dataset itself, or macros of the functional groups.
+    """
     if not (is_there(position, "ImagePositionPatient") and is_there(orientation, "ImageOrientationPatient")):
         return None, ""
     point = numbers_of(position, "ImagePositionPatient")
