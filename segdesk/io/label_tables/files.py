@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from segdesk.core.labels import LabelTable
+from segdesk.core.labels import Label, LabelTable
 from segdesk.errors import ReadError, SegdeskError, UnsupportedFormat
 from segdesk.io.atomic import replace_file
 from segdesk.io.formats import sniff
@@ -34,8 +35,8 @@ def read_label_table(path: Path | str) -> LabelTable:
     Returns
     -------
     LabelTable
-        Numbers, names and colours; background (0) is never listed. Opacity and
-        visibility are not kept.
+        Numbers, names and colours, and the codes of Slicer's .csv; background (0) is never
+        listed. Opacity and visibility are not kept.
 
     Raises
     ------
@@ -48,7 +49,9 @@ def read_label_table(path: Path | str) -> LabelTable:
         from segdesk.io.reading import read_labels
 
         return read_labels(path).table
-    lines = _lines(path)
+    text = _content(path)
+    # Not str.splitlines: it also breaks at characters that may stand in a name.
+    lines = re.split(r"\r\n|\r|\n", text)
     form = format_of_text(lines, path)
     if form is TableFormat.ITKSNAP:
         return itksnap.parse(lines, path)
@@ -56,7 +59,7 @@ def read_label_table(path: Path | str) -> LabelTable:
         return SLICER.parse(lines, path)
     if form is TableFormat.FREESURFER:
         return FREESURFER.parse(lines, path)
-    return delimited.parse(lines, path)
+    return delimited.parse(text, path)
 
 
 def write_label_table(
@@ -67,8 +70,9 @@ def write_label_table(
     Parameters
     ----------
     table : LabelTable
-        Number, name and colour come back exactly. A name the format cannot hold (spaces
-        in .ctbl) is written in its way, and kept as it is in a comment.
+        Number, name and colour come back exactly, coded meanings from .csv and .tsv. A name
+        the format cannot hold (spaces in .ctbl) is written in its way, and kept as it is in a
+        comment.
     path : path-like
         The extension names the format: `segdesk.io.label_tables.dialects.format_of_name`.
     form : TableFormat, optional
@@ -83,11 +87,12 @@ def write_label_table(
         ``exists``, ``write_failed``, ``verify_failed``.
     """
     path = Path(path)
-    content = _text(table, form or format_of_name(path))
+    form = form or format_of_name(path)
+    content = _text(table, form)
 
     def is_right(temporary: Path) -> bool:
         try:
-            return _rows(read_label_table(temporary)) == _rows(table)
+            return _rows(read_label_table(temporary), form) == _rows(table, form)
         except SegdeskError:
             return False
 
@@ -97,8 +102,10 @@ def write_label_table(
     replace_file(path, write, is_right, overwrite=overwrite)
 
 
-def _rows(table: LabelTable) -> list[tuple[int, str, tuple[int, int, int]]]:
-    return [(each.value, each.name, each.colour_rgb) for each in table]
+def _rows(table: LabelTable, form: TableFormat) -> list[Label]:
+    """Return what the format must give back."""
+    has_codes = form in (TableFormat.SLICER_CSV, TableFormat.SLICER_TSV)
+    return [each if has_codes else replace(each, concept=None) for each in table]
 
 
 def _text(table: LabelTable, form: TableFormat) -> str:
@@ -119,7 +126,7 @@ def _is_mask(path: Path) -> bool:
     return True
 
 
-def _lines(path: Path) -> list[str]:
+def _content(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_TABLE_BYTES + 1)
@@ -128,9 +135,7 @@ def _lines(path: Path) -> list[str]:
     if len(content) > MAX_TABLE_BYTES or (b"\0" in content and not content.startswith(_UTF16)):
         raise UnsupportedFormat(f"{path.name} is no label table.", path=path)
     try:
-        text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
+        return content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise bad_line(path, line, "the text is not UTF-8; save the table as UTF-8.") from error
-    # Not str.splitlines: it also breaks at characters that may stand in a name.
-    return re.split(r"\r\n|\r|\n", text)

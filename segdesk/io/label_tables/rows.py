@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdesk.core.labels import Colour, Label, LabelTable
+from segdesk.core.labels import Colour, Concept, Label, LabelTable
 from segdesk.errors import ReadError
 
 MAX_VALUE = 65535
@@ -28,14 +28,17 @@ class Row:
     value : str
         The label's number as written.
     name : str
-    colour : sequence of str
+    colour : tuple of str
         Red, green, blue as written, 0 to 255.
+    concept : Concept, optional
+        Coded meaning, where the format has one.
     """
 
     line: int
     value: str
     name: str
     colour: tuple[str, ...]
+    concept: Concept | None = None
 
 
 def bad_line(path: Path, line: int, what: str) -> ReadError:
@@ -55,7 +58,7 @@ def table_of(rows: Iterable[Row], path: Path) -> LabelTable:
     lines: dict[int, int] = {}
     labels: list[Label] = []
     for row in rows:
-        label = Label(_value(row, path), row.name, _colour(row, path))
+        label = Label(_value(row, path), row.name, _colour(row, path), row.concept)
         if label.value in lines:
             raise bad_line(path, row.line, f"label {label.value} is on line {lines[label.value]} already; keep one.")
         lines[label.value] = row.line

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segdesk.core.geometry import Geometry
-from segdesk.core.labels import Label, LabelMap, LabelTable
+from segdesk.core.labels import Code, Concept, Label, LabelMap, LabelTable
 from segdesk.errors import ReadError, UnsupportedFormat, UsageError, WriteError
 from segdesk.io import write_labels
 from segdesk.io.label_tables import TableFormat, read_label_table, write_label_table
@@ -205,6 +205,39 @@ def test_numbers_names_and_colours_come_back_exactly(tmp_path: Path, suffix: str
     path = tmp_path / f"table{suffix}"
     write_label_table(table, path)
     assert read_label_table(path) == table
+
+
+# Slicer's own example, from its developer guide (one line of it).
+_CODED = """LabelValue,Name,Color_R,Color_G,Color_B,Color_A,Category_CodingScheme,Category_CodeValue,Category_CodeMeaning,\
+Type_CodingScheme,Type_CodeValue,Type_CodeMeaning,TypeModifier_CodingScheme,TypeModifier_CodeValue,\
+TypeModifier_CodeMeaning,Region_CodingScheme,Region_CodeValue,Region_CodeMeaning,RegionModifier_CodingScheme,\
+RegionModifier_CodeValue,RegionModifier_CodeMeaning
+1,left_kidney,185,102,83,255,SCT,123037004,Anatomical Structure,SCT,64033007,Kidney,SCT,7771000,Left,,,,,,
+2,cranial lobe,128,174,128,255,,Tissue,,,Tissue,,,,,,,,,,
+"""
+_KIDNEY = Concept(
+    Code("64033007", "SCT", "Kidney"),
+    Code("123037004", "SCT", "Anatomical Structure"),
+    Code("7771000", "SCT", "Left"),
+)
+
+
+def test_codes_of_the_newer_table_are_kept_where_they_are_whole(tmp_path: Path) -> None:
+    table = _read(tmp_path, _CODED, "coded.csv")
+    assert [each.concept for each in table] == [_KIDNEY, None]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_codes_come_back_from_the_newer_table(tmp_path: Path, suffix: str) -> None:
+    mass = Concept(Code("4147007", "SCT", 'Mass, "solid"'), region=Code("64033007", "SCT", "Kidney"))
+    table = LabelTable([Label(1, "a", (1, 2, 3), _KIDNEY), Label(2, "b", (1, 2, 3)), Label(3, "c", (1, 2, 3), mass)])
+    write_label_table(table, tmp_path / f"t{suffix}")
+    assert read_label_table(tmp_path / f"t{suffix}") == table
+
+
+def test_a_format_without_codes_keeps_the_rest(tmp_path: Path) -> None:
+    write_label_table(LabelTable([Label(1, "a", (1, 2, 3), _KIDNEY)]), tmp_path / "t.label")
+    assert list(read_label_table(tmp_path / "t.label")) == [Label(1, "a", (1, 2, 3))]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12))
