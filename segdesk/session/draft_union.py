@@ -58,10 +58,13 @@ def roi_of(record: MaskRecord) -> Box | None:
 
 
 def drafts_by_model(project: Project, case_id: str) -> list[ModelDraft]:
-    """Return the drafts of a case, one per set of weights, in the order of their first use."""
-    groups: dict[str | None, list[MaskRecord]] = {}
+    """Return the drafts of a case, one per set of weights, in the order of their first use.
+
+    Drafts that came as files have no weights; their model's name keeps them apart.
+    """
+    groups: dict[str, list[MaskRecord]] = {}
     for record in project.masks.of_case(case_id, MaskRole.CANDIDATE):
-        groups.setdefault(record.weights_sha256, []).append(record)
+        groups.setdefault(record.weights_sha256 or f"name {record.author}", []).append(record)
     return [_united(project, records) for records in groups.values()]
 
 

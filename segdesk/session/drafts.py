@@ -120,10 +120,16 @@ class Drafts:
 
         def apply(candidate: Candidate) -> None:
             if self._state.is_current(case.serial):
-                self.candidate.value = candidate
-            self._state.emit(Change.CANDIDATE | Change.CASES, self)
+                self.propose(candidate)
+            else:
+                self._state.emit(Change.CANDIDATE | Change.CASES, self)
 
         return self._state.refreshing(f"Predicting {Path(str(model)).name}", Lane.INFERENCE, work, apply)
+
+    def propose(self, candidate: Candidate) -> None:
+        """Show a stored mask of the open case as something to accept or reject."""
+        self.candidate.value = candidate
+        self._state.emit(Change.CANDIDATE | Change.CASES, self)
 
     def accept(self, values: Collection[int] | None = None) -> LabelDelta | None:
         """Write the candidate into the working mask as one undoable edit.

@@ -13,6 +13,11 @@ _KINDS = {
 }
 
 
+def origin_kind_of(rater: RaterRecord) -> OriginKind:
+    """Return who makes what this reader draws: a person, a simulation or a model."""
+    return _KINDS[rater.kind]
+
+
 class Lineage:
     """Parents of the working mask: once a draft was accepted it stays a parent, undone or not.
 
@@ -33,5 +38,5 @@ class Lineage:
 
     def stamped(self, labels: LabelMap, rater: RaterRecord) -> LabelMap:
         """Return the map with the origin of the reader's own work."""
-        origin = Origin(_KINDS[rater.kind], rater.name, self._parents)
+        origin = Origin(origin_kind_of(rater), rater.name, self._parents)
         return LabelMap(labels.layers, labels.geometry, labels.table, origin)

@@ -13,8 +13,10 @@ from segdesk.core.training import Trainer
 from segdesk.edit.editor import Editor
 from segdesk.edit.history import MIB, EditHistory
 from segdesk.session.drafts import Drafts
+from segdesk.session.export import Export
 from segdesk.session.lineage import Lineage
 from segdesk.session.loading import create_project, open_project
+from segdesk.session.mask_import import MaskImport
 from segdesk.session.opening import Opening
 from segdesk.session.panel import Panel
 from segdesk.session.parts import Parts
@@ -56,6 +58,10 @@ class Session:
         Readers and models against the reference.
     teaching : Teaching
         Data set, fine-tuning, promotion.
+    masks : MaskImport
+        Mask files to the open case.
+    export : Export
+        Mask and image of the open case to files.
     rater : Property of RaterRecord or None
         The present reader; `use_rater` changes it.
     is_dirty, last_saved, save_error : Property
@@ -76,6 +82,8 @@ class Session:
         self.panel = Panel(state, saving)
         self.scores = Scores(state)
         self.teaching = Teaching(state, trainer)
+        self.masks = MaskImport(state, self.drafts)
+        self.export = Export(state, saving)
         parts = Parts(state, self.editor, lineage, saving, self.drafts, self.panel, self.scores, self.teaching)
         self._state, self._saving = state, saving
         self._opening = Opening(parts, self.settings)

@@ -40,6 +40,7 @@ class MaskRole(StrEnum):
     READ = "read"
     CONSENSUS = "consensus"
     REFERENCE = "reference"
+    IMPORT = "import"
 
 
 class VotePhase(StrEnum):
