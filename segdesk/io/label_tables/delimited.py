@@ -36,7 +36,8 @@ def parse(text: str, path: Path) -> LabelTable:
 def text(table: LabelTable, delimiter: str) -> str:
     """Return the file's content; background has no row, as Slicer advises."""
     stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    # RFC 4180 ends rows with both; the csv module then quotes either within a name.
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\r\n")
     has_codes = any(label.concept for label in table)
     writer.writerow(
         [VALUE_COLUMN, _NAME_COLUMN, *_COLOUR_COLUMNS, _ALPHA_COLUMN, *(_CODE_COLUMNS if has_codes else ())]
