@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from segdesk.cli.console import Console, Json, Page
 from segdesk.cli.files import require_exists, require_free, stem_of
 from segdesk.cli.options import JsonOption, OverwriteOption, QuietOption
 from segdesk.core.progress import Progress
+from segdesk.core.relabel import relabel
 from segdesk.errors import ReadError, SegdeskError, UsageError, Warn
 from segdesk.io import read_labels
 from segdesk.io.atomic import replace_file
@@ -25,7 +26,16 @@ from segdesk.report.scores import ScoreContext, score_document, worst_first
 CsvOption = Annotated[Path | None, typer.Option(help="Write a row per case and label here.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a one-page HTML report here.")]
 ResampleOption = Annotated[bool, typer.Option("--resample", help="Bring candidates to the reference's grid first.")]
+WallOption = Annotated[
+    int | None, typer.Option(help="Label that is the wall between cells (a membrane): score the cells, too.", min=1)
+]
+RelabelOption = Annotated[
+    str, typer.Option(help="Values of the reference's files and what they mean: 0=1,255=0.", show_default=False)
+]
 ToleranceOption = Annotated[float, typer.Option(help="Surface tolerance of the NSD in mm.", min=0.0)]
+
+_LARGEST = 65535
+"""Largest value a label may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +53,15 @@ class _Rules:
 
     tolerance_mm: float
     resample: bool
+    wall: int | None
+    reference_values: Mapping[int, int]
 
     def score(self, pair: _Pair) -> CaseScores:
         """Read both masks and compare them."""
         candidate, reference = read_labels(pair.candidate), read_labels(pair.reference)
-        return compare(candidate, reference, tolerance_mm=self.tolerance_mm, resample=self.resample)
+        if self.reference_values:
+            reference = relabel(reference, self.reference_values)
+        return compare(candidate, reference, tolerance_mm=self.tolerance_mm, resample=self.resample, wall=self.wall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,8 @@ def evaluate(
     report: ReportOption = None,
     resample: ResampleOption = False,
     tolerance_mm: ToleranceOption = 1.0,
+    wall: WallOption = None,
+    relabel_reference: RelabelOption = "",
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -85,14 +101,27 @@ def evaluate(
     require_free((csv, report), overwrite=overwrite, inputs=[p for p in (candidate, reference) if p.is_file()])
     console = Console(json=json, quiet=quiet)
     pairs, left_out = _pairs(candidate, reference)
+    rules = _Rules(tolerance_mm, resample, wall, _values(relabel_reference))
     with console.progress("Scoring") as progress:
-        cohort = CohortScores(tuple(_scored(pairs, _Rules(tolerance_mm, resample), progress)))
+        cohort = CohortScores(tuple(_scored(pairs, rules, progress)))
     warnings = [*left_out, *(warn for _, scores in cohort.cases for warn in scores.warnings)]
     cautions = tuple(dict.fromkeys(warn.message for warn in warnings))
     context = ScoreContext(str(candidate), str(reference), cautions, (("segdesk", version("segdesk")),))
     _Outputs(csv, report, overwrite).write(cohort, context)
     console.warn(list(dict.fromkeys(warnings)))
     console.show(_payload(cohort, left_out, is_cohort=candidate.is_dir()), lambda page: _page(page, cohort))
+
+
+def _values(text: str) -> dict[int, int]:
+    """Read 0=1,255=0."""
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        values = {int(old): int(new) for old, new in pairs}
+    except ValueError:
+        raise UsageError(f"--relabel-reference is like 0=1,255=0, not {text!r}.") from None
+    if any(not 0 <= value <= _LARGEST for pair in values.items() for value in pair):
+        raise UsageError("--relabel-reference: values lie in 0..65535.")
+    return values
 
 
 def _pairs(candidate: Path, reference: Path) -> tuple[list[_Pair], list[Warn]]:
@@ -152,6 +181,11 @@ def _page(page: Page, cohort: CohortScores) -> None:
         for case, s in worst_first(cohort)
     ]
     page.table(columns, rows)
+    page.line(f"pixel error: {1 - cohort.pixel_accuracy:.4f}")
+    if cohort.cells:
+        page.line(
+            f"cells: Rand {cohort.cells.rand:.4f} (merge {cohort.cells.merge:.4f}, split {cohort.cells.split:.4f})"
+        )
     if len(cohort.cases) > 1:
         for value, summary in cohort.summary().items():
             dice = summary["dice"]

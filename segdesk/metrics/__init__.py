@@ -1,5 +1,6 @@
 """Overlap, surface and volume measures of masks."""
 
+from segdesk.metrics.cells import CellScores, cell_scores
 from segdesk.metrics.cohort import CohortScores, Statistics
 from segdesk.metrics.detection import Detection, detect
 from segdesk.metrics.overlap import Confusion, LabelCounts, confusion, dice, mask_counts
@@ -10,6 +11,7 @@ from segdesk.metrics.volumetry import volumes_mm3
 
 __all__ = [
     "CaseScores",
+    "CellScores",
     "CohortScores",
     "Confusion",
     "Detection",
@@ -19,6 +21,7 @@ __all__ = [
     "Statistics",
     "Status",
     "SurfaceDistances",
+    "cell_scores",
     "confusion",
     "detect",
     "dice",

@@ -12,8 +12,9 @@ from operator import add
 
 import numpy as np
 
+from segdesk.metrics.cells import CellScores
 from segdesk.metrics.overlap import LabelCounts
-from segdesk.metrics.table import MEASURES, CaseScores, Json, LabelScores, null_if_nan, safe_cell
+from segdesk.metrics.table import MEASURES, CaseScores, Json, LabelScores, cells_json, null_if_nan, safe_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +82,28 @@ class CohortScores:
             value: reduce(add, (label.counts for label in rows.values())) for value, rows in self._by_value().items()
         }
 
+    @property
+    def pixel_accuracy(self) -> float:
+        """Mean over the cases; NaN without one."""
+        return float(np.mean([scores.pixel_accuracy for _, scores in self.cases])) if self.cases else math.nan
+
+    @property
+    def cells(self) -> CellScores | None:
+        """Pairs of pixels of all cases together; None where no wall was named."""
+        every = [scores.cells for _, scores in self.cases if scores.cells]
+        return reduce(add, every) if every else None
+
     def to_json(self) -> Json:
         """Return CONTRACT's object for `evaluate` of two folders."""
-        pooled = self.pooled()
+        pooled, cells = self.pooled(), self.cells
         return {
             "cases": [{"case": name, **scores.to_json()} for name, scores in self.cases],
             "summary": {
                 str(value): {**{name: each.to_json() for name, each in rows.items()}, "pooled": _ratios(pooled[value])}
                 for value, rows in self.summary().items()
             },
+            "pixel_accuracy": null_if_nan(self.pixel_accuracy),
+            **({"cells": cells_json(cells)} if cells else {}),
         }
 
     def to_csv(self) -> str:

@@ -14,6 +14,7 @@ from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Progress, silent
 from segdesk.core.resample import resample_labels
 from segdesk.errors import GeometryMismatch, ShapeMismatch, UsageError, Warn
+from segdesk.metrics.cells import CellScores, cell_scores
 from segdesk.metrics.cohort import CohortScores
 from segdesk.metrics.overlap import LabelCounts, confusion, mask_counts
 from segdesk.metrics.regions import label_boxes, label_mask
@@ -25,7 +26,12 @@ IRREGULAR = "no surface distances: the slices are irregular"
 
 
 def evaluate(
-    candidate: LabelMap, reference: LabelMap, *, tolerance_mm: float = 1.0, resample: bool = False
+    candidate: LabelMap,
+    reference: LabelMap,
+    *,
+    tolerance_mm: float = 1.0,
+    resample: bool = False,
+    wall: int | None = None,
 ) -> CaseScores:
     """Score a candidate against a reference, label by label.
 
@@ -41,6 +47,9 @@ def evaluate(
     resample : bool
         Bring a candidate on another grid to the reference's, nearest neighbour; the
         result carries the warning ``resampled``.
+    wall : int, optional
+        Value of the label that is the wall between cells (a membrane): the cells it
+        separates are scored, too (`cell_scores`).
 
     Raises
     ------
@@ -62,7 +71,8 @@ def evaluate(
     if not reference.geometry.spacing_known:
         warnings.append(Warn("spacing_unknown", "Pixel size is not known: distances and volumes are in pixels."))
     labels, accuracy = _score_labels(candidate, reference, tolerance_mm)
-    return CaseScores(labels, accuracy, tolerance_mm, tuple(warnings))
+    cells = None if wall is None else _cells(candidate, reference, wall)
+    return CaseScores(labels, accuracy, tolerance_mm, tuple(warnings), cells)
 
 
 def evaluate_cases(
@@ -95,6 +105,11 @@ def evaluate_cases(
         report(len(scores), 0, f"Scoring {name}")
         scores[name] = evaluate(candidate, reference, tolerance_mm=tolerance_mm, resample=resample)
     return CohortScores(tuple(scores.items()))
+
+
+def _cells(candidate: LabelMap, reference: LabelMap, wall: int) -> CellScores:
+    whole = Box((0, 0, 0), reference.geometry.shape_kji)
+    return cell_scores(label_mask(candidate, wall, whole), label_mask(reference, wall, whole))
 
 
 def _mismatch(candidate: LabelMap, reference: LabelMap) -> ShapeMismatch | GeometryMismatch:

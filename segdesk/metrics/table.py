@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from segdesk.errors import Warn
+from segdesk.metrics.cells import CellScores
 from segdesk.metrics.overlap import LabelCounts
 from segdesk.metrics.surface import DEFINITION
 
@@ -171,12 +172,15 @@ class CaseScores:
         Of the NSD.
     warnings : tuple of Warn
         What must be shown beside the numbers.
+    cells : CellScores, optional
+        How well one label, drawn as the wall between cells, separates them.
     """
 
     labels: tuple[LabelScores, ...]
     pixel_accuracy: float
     tolerance_mm: float
     warnings: tuple[Warn, ...] = ()
+    cells: CellScores | None = None
 
     @property
     def mean_dice(self) -> float:
@@ -207,7 +211,13 @@ class CaseScores:
             "tolerance_mm": self.tolerance_mm,
             "definition": DEFINITION,
             "warnings": [warning.to_json() for warning in self.warnings],
+            **({"cells": cells_json(self.cells)} if self.cells else {}),
         }
+
+
+def cells_json(cells: CellScores) -> Json:
+    """Return the scores of separated cells; undefined is None."""
+    return {name: null_if_nan(getattr(cells, name)) for name in ("rand", "merge", "split")}
 
 
 def safe_cell(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
+from PIL import Image
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
@@ -126,3 +127,29 @@ def test_an_error_in_a_folder_names_its_case(run, folders: tuple[Path, Path]) ->
     done = run("evaluate", *folders, "--json")
     assert done.code == 2
     assert done.json["error"]["message"].startswith("ben: ")
+
+
+def test_membranes_in_pictures_are_scored_by_pixel_and_by_cell(run, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.png", tmp_path / "theirs.png"
+    reference = np.full((9, 9), 255, np.uint8)
+    reference[4] = 0
+    drawn = (reference == 0).astype(np.uint8)
+    drawn[4, 4] = 0
+    Image.fromarray(reference).save(theirs)
+    Image.fromarray(drawn).save(ours)
+    arguments = ["evaluate", ours, theirs, "--wall", 1, "--relabel-reference", "0=1,255=0"]
+    found = run(*arguments, "--json").json
+    assert found["labels"].keys() == {"1"}
+    assert found["labels"]["1"]["dice"] == pytest.approx(16 / 17)
+    assert found["pixel_accuracy"] == pytest.approx(80 / 81)
+    # Two cells of 36 pixels, merged through the hole: 2 * 36 * 35 of 72 * 71 pairs belong together.
+    assert found["cells"]["merge"] == pytest.approx(2 * 36 * 35 / (72 * 71))
+    assert found["cells"]["split"] == 1
+    assert "pixel error: 0.0123" in run(*arguments).out
+
+
+@pytest.mark.parametrize("text", ["x", "1", "1=2=3", "1=70000", "-1=2"])
+def test_a_wrong_list_of_values_is_one_line(run, mask_files: list[Path], text: str) -> None:
+    done = run("evaluate", *mask_files[:2], f"--relabel-reference={text}")
+    assert done.code == 2
+    assert "relabel-reference" in done.err

@@ -12,7 +12,7 @@ import SimpleITK
 from segdesk.core.geometry import Geometry, SliceStackGeometry
 from segdesk.core.labels import Label, LabelMap, LabelTable
 from segdesk.errors import GeometryMismatch, InvalidMask, ShapeMismatch, UsageError
-from segdesk.metrics import Status, evaluate, evaluate_cases
+from segdesk.metrics import CohortScores, Status, cell_scores, evaluate, evaluate_cases
 from tests.builders import ball, ball_mask, oblique_geometry, sheared_geometry
 
 GRID = Geometry.from_spacing((8, 20, 24), (3.0, 0.8, 0.7))
@@ -245,3 +245,23 @@ def test_a_case_that_is_there_twice_is_refused():
 def test_a_name_only_the_candidate_knows_is_used():
     named = LabelMap((labels_of(LEFT, 3).array,), GRID, LabelTable([Label(3, "stone", (9, 9, 9))]))
     assert only(evaluate(named, LabelMap.empty(GRID))).name == "stone"
+
+
+def test_a_label_that_is_a_wall_scores_the_cells_it_separates() -> None:
+    wall = np.zeros((1, 9, 9), np.uint8)
+    wall[0, 4] = 1
+    broken = wall.copy()
+    broken[0, 4, 4] = 0
+    grid = Geometry((1, 9, 9), np.eye(4))
+    drawn, real = LabelMap.of(broken, grid), LabelMap.of(wall, grid)
+    scores = evaluate(drawn, real, wall=1)
+    assert scores.cells is not None
+    assert scores.cells.split == 1
+    assert scores.to_json()["cells"]["rand"] == pytest.approx(scores.cells.rand)
+    assert "cells" not in evaluate(drawn, real).to_json()
+    cohort = CohortScores((("a", scores), ("b", evaluate(real, real, wall=1))))
+    assert cohort.cells == scores.cells + cell_scores(wall == 1, wall == 1)
+    assert cohort.to_json()["cells"]["split"] == 1
+    assert cohort.pixel_accuracy == pytest.approx((scores.pixel_accuracy + 1) / 2)
+    assert CohortScores(()).cells is None
+    assert CohortScores(()).to_json()["pixel_accuracy"] is None
