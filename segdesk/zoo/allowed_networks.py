@@ -10,6 +10,13 @@ ALLOWED_NETWORKS: frozenset[str] = frozenset(
         "dyn_unet",
         "segresnet",
         "classic_unet",
+        "fcn",
+        "deeplab",
+        "all_dropout",
+        "all_convolutional",
+        "inverted_net",
+        "two_path_cnn",
+        "patch_cnn",
         "plain_conv_unet",
         "residual_encoder_unet",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,12 @@ from segdesk.nn.networks.classic_unet import ClassicUnet
 from segdesk.nn.networks.layers import Layers
 from segdesk.nn.networks.monai_networks import build_monai_network
 from segdesk.nn.networks.nnunet import NnUnet, Stages
+from segdesk.nn.networks.numbers import Parameters, only, whole_numbers
+from segdesk.nn.networks.published import PUBLISHED, PUBLISHED_DEFAULTS
 from segdesk.nn.networks.residual_unet import ResidualUnet
 from segdesk.zoo.monai_networks import MONAI_NETWORKS
 from segdesk.zoo.spec import ModelSpec, NetworkSpec
 
-Parameters = Mapping[str, Any]
 Builder = Callable[[int, int, int, Parameters], nn.Module]
 
 
@@ -84,14 +85,14 @@ def network_names() -> tuple[str, ...]:
 
 
 def _residual_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
-    widths = _whole_numbers(numbers.get("widths", (32, 64, 128)), "widths")
-    return ResidualUnet(Layers(dims), inputs, outputs, widths, **_only(numbers, {"deep_supervision"}, {"widths"}))
+    widths = whole_numbers(numbers.get("widths", (32, 64, 128)), "widths")
+    return ResidualUnet(Layers(dims), inputs, outputs, widths, **only(numbers, {"deep_supervision"}, {"widths"}))
 
 
 def _classic_unet(dims: int, inputs: int, outputs: int, numbers: Parameters) -> nn.Module:
     if dims != 2:
         raise ValueError("the classic U-Net is two-dimensional")
-    return ClassicUnet(inputs, outputs, **_only(numbers, {"width", "depth"}))
+    return ClassicUnet(inputs, outputs, **only(numbers, {"width", "depth"}))
 
 
 def _monai(name: str) -> Builder:
@@ -106,26 +107,13 @@ def _nnunet(residual: bool) -> Builder:
     return build
 
 
-def _only(numbers: Parameters, allowed: set[str], handled: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
-    unknown = set(numbers) - allowed - handled
-    if unknown:
-        raise ValueError(f"unknown parameter {sorted(unknown)[0]!r}")
-    return {name: numbers[name] for name in numbers if name in allowed}
-
-
-def _whole_numbers(value: object, name: str) -> tuple[int, ...]:
-    values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
-    if not values or not all(isinstance(n, int) and 0 < n <= 4096 for n in values):
-        raise ValueError(f"{name} is a list of whole numbers in 1..4096")
-    return tuple(values)
-
-
 _BUILDERS: dict[str, Builder] = {
     "residual_unet": _residual_unet,
     "classic_unet": _classic_unet,
     **{name: _monai(name) for name in MONAI_NETWORKS},
     "plain_conv_unet": _nnunet(residual=False),
     "residual_encoder_unet": _nnunet(residual=True),
+    **PUBLISHED,
 }
 
 _SMALL_NNUNET: dict[str, Any] = {
@@ -145,4 +133,5 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "segresnet": {"init_filters": 16},
     "plain_conv_unet": _SMALL_NNUNET,
     "residual_encoder_unet": _SMALL_NNUNET | {"blocks": [1, 2, 2]},
+    **PUBLISHED_DEFAULTS,
 }

@@ -13,6 +13,10 @@ from segdesk.nn.networks.layers import Layers
 class ResidualUnet(nn.Module):
     """A U-Net whose stages are residual blocks; the output has the input's size.
 
+    Input and output lengths are multiples of 2 ** (stages - 1). With 1 channel and 3 classes the
+    3D widths (32, 64, 96, 128) with one coarse head make 2 761 062 parameters. Without the norms a
+    voxel sees at most 79 voxels along each axis at four stages; with them, the whole window.
+
     Parameters
     ----------
     layers : Layers
@@ -72,12 +76,24 @@ class ResidualUnet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions beside a shortcut."""
+    """Two normalised convolutions beside a shortcut.
 
-    def __init__(self, layers: Layers, in_channels: int, out_channels: int, stride: int = 1) -> None:
+    Parameters
+    ----------
+    layers : Layers
+        Two- or three-dimensional building blocks.
+    in_channels, out_channels : int
+        Widths before and after.
+    stride : int
+        Of the first convolution.
+    dilation : int
+        Step between the taps of both convolutions.
+    """
+
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        self.first = layers.conv_norm(in_channels, out_channels, stride)
-        self.second = layers.conv_norm(out_channels, out_channels, 1)
+        self.first = layers.conv_norm(in_channels, out_channels, stride, dilation=dilation)
+        self.second = layers.conv_norm(out_channels, out_channels, dilation=dilation)
         self.act = nn.LeakyReLU(0.01, inplace=True)
         same = in_channels == out_channels and stride == 1
         self.shortcut = nn.Identity() if same else layers.shortcut(in_channels, out_channels, stride)
