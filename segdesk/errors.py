@@ -6,6 +6,7 @@ The tree::
     ├── ReadError
     │   ├── UnsupportedFormat
     │   ├── InconsistentSeries
+    │   ├── NeedsConsent
     │   └── MissingExtra
     ├── WriteError
     ├── GeometryMismatch (ValueError)
@@ -21,6 +22,7 @@ The tree::
     ├── WorkerError
     └── ModelError
         ├── BadModelFolder
+        ├── ImportRefused
         └── OutOfMemory
 
 A message says what went wrong, where, and what to do. `code` is stable and
@@ -89,6 +91,16 @@ CODES: tuple[Code, ...] = (
             "The model folder is damaged, incomplete or not allowed.",
             "Get the folder again; run models verify.",
         ),
+        (
+            "import_refused",
+            "The foreign model is damaged, not allowed, or none segdesk can build; nothing in it was run.",
+            "Get its weights as a state dict (.pt or .safetensors), and declare the rest.",
+        ),
+        (
+            "contract_incomplete",
+            "Something that a model must say is in none of its files.",
+            "Declare it in a contract file (--contract) or in the dialog.",
+        ),
         ("wrong_channels", "The image's channels are not those the model expects.", "Name them with --channel."),
         ("out_of_memory", "Not enough memory, also on the CPU.", "Give a smaller --roi."),
         ("device_unavailable", "The requested device is not there.", "Use --device auto or cpu."),
@@ -110,7 +122,12 @@ CODES: tuple[Code, ...] = (
         ("truncated", "Pixel data end early.", "Copy the file again."),
         ("bad_pixels", "Pixel data disagree with the header, or cannot be decoded.", "Copy the file again."),
         ("not_an_image", "The object is no image (report, structure set, vector field).", "Open the image itself."),
-        ("too_large", "The image is larger than the configured limit.", "Raise the limit in the settings."),
+        ("too_large", "The image is larger than the configured limit.", "Allow it (--allow-large) if you expect it."),
+        ("suspicious_size", "The image is far larger than its file.", "Allow it (--allow-large) if you trust it."),
+        ("decoder_crashed", "A decoder crashed on the file.", "Convert the file with another program."),
+        ("decoder_hung", "A decoder did not come to an end on the file.", "Convert the file with another program."),
+        ("decoder_memory", "A decoder took far more memory than the image needs.", "Convert it with another program."),
+        ("outside_root", "A directory file names files outside its own folder.", "Open the folder with the images."),
         ("empty", "There is nothing to open here.", "Choose a folder with images."),
     ),
     *_rows(
@@ -218,6 +235,12 @@ class InconsistentSeries(ReadError):
     default_code = "bad_geometry"
 
 
+class NeedsConsent(ReadError):
+    """The image is very large; the user may allow it (`segdesk.io.limits.allow_large`)."""
+
+    default_code = "too_large"
+
+
 class MissingExtra(ReadError):
     """An optional package is needed; the message names the extra."""
 
@@ -306,6 +329,12 @@ class BadModelFolder(ModelError):
     """The model folder is damaged, incomplete or not allowed."""
 
     default_code = "bad_model"
+
+
+class ImportRefused(ModelError):
+    """A foreign model is damaged, not allowed, or none that can be built here; nothing in it was run."""
+
+    default_code = "import_refused"
 
 
 class OutOfMemory(ModelError):

@@ -41,7 +41,7 @@ _LAYERS: dict[str, _Layer] = {
         {"core", "metrics", "io", "zoo", "store", "workers"},
         {"numpy", "scipy", "torch", "monai", "safetensors", "matplotlib", "threadpoolctl"},
     ),
-    "workers": _Layer({"core", "zoo"}, {"numpy"}),
+    "workers": _Layer({"core", "io", "zoo"}, {"numpy"}),
     "session": _Layer(_DATA, {"numpy", "psygnal"}),
     "report": _Layer(_DATA, {"numpy", "jinja2", "matplotlib"}),
     "ui": _Layer(

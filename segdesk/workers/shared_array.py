@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import gc
 import math
+import mmap
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
@@ -26,8 +28,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from segdesk.errors import WorkerError
+from segdesk.workers.process_identity import ProcessIdentity
 
 _SHARED_FOLDER = Path("/dev/shm")
+
+_FILE_PREFIX = "segdesk-block-"
 
 Array = NDArray[Any]
 
@@ -111,6 +116,31 @@ class OwnedBlocks:
         """Return a copy of what the child wrote."""
         return np.array(self._view(ref))
 
+    def adopt(self, ref: ArrayRef) -> Array:
+        """Return what the child wrote, without a copy where the system allows.
+
+        The block loses its name at once and lives as long as the array does: nothing is
+        left behind, however the process ends.
+        """
+        path = Path(ref.name) if ref.kind == "file" else _SHARED_FOLDER / ref.name
+        if os.name != "posix" or not path.exists() or math.prod(ref.shape) == 0:
+            return self.take(ref)
+        dtype = np.dtype(ref.dtype)
+        with path.open("r+b") as file:
+            mapped = mmap.mmap(file.fileno(), math.prod(ref.shape) * dtype.itemsize)
+        self._forget(ref)
+        return np.frombuffer(mapped, dtype).reshape(ref.shape)
+
+    def _forget(self, ref: ArrayRef) -> None:
+        """Remove one block."""
+        if ref.kind == "file":
+            self._files.remove(Path(ref.name))
+            Path(ref.name).unlink(missing_ok=True)
+            return
+        memory = self._memories.pop(ref.name)
+        memory.close()
+        memory.unlink()
+
     def _view(self, ref: ArrayRef) -> Array:
         return _file_view(ref) if ref.kind == "file" else _memory_view(ref, self._memories[ref.name])
 
@@ -131,13 +161,23 @@ class OwnedBlocks:
         return memory.name
 
     def _new_file(self, size: int) -> str:
-        handle, name = tempfile.mkstemp(prefix="segdesk-")
+        handle, name = tempfile.mkstemp(prefix=f"{_FILE_PREFIX}{os.getpid()}-")
         self._files.append(Path(name))
         os.close(handle)
         if not _has_room(Path(name).parent, size):
             raise OSError(errno.ENOSPC, "no space left in memory or in the temporary folder")
         _take_space(Path(name), size)
         return name
+
+
+def remove_leftovers() -> None:
+    """Remove the mapped files of processes that were killed (shared memory is removed by Python's tracker)."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FILE_PREFIX}*"):
+        owner = path.name.removeprefix(_FILE_PREFIX).split("-")[0]
+        if owner.isdecimal() and not ProcessIdentity(int(owner), "").is_alive:
+            # Another window may be sweeping as well, or another user may own it.
+            with suppress(OSError):
+                path.unlink()
 
 
 class BorrowedBlocks:
