@@ -99,7 +99,9 @@ def desk_project(settings: SessionSettings) -> Project:
     return open_project(settings.desk) if is_project(settings.desk) else create_project(settings.desk, "Desk", 1)
 
 
-def case_of_image(project: Project, path: Path, series_uid: str, report: Progress) -> CaseRecord:
+def case_of_image(
+    project: Project, path: Path, series_uid: str, report: Progress, *, as_stack: bool = False
+) -> CaseRecord:
     """Return the case that shows this image, added to the project if new."""
     place = path.absolute()
     for case in project.cases():
@@ -107,7 +109,7 @@ def case_of_image(project: Project, path: Path, series_uid: str, report: Progres
         if first.path == place and (not series_uid or first.series_uid == series_uid):
             return case
     name = _free_name(project, _stem(place))
-    return project.add_case(name, {"image": place}, series_uid=series_uid, report=report)
+    return project.add_case(name, {"image": place}, series_uid=series_uid, as_stack=as_stack, report=report)
 
 
 def add_images(project: Project, path: Path, report: Progress) -> list[CaseRecord]:

@@ -140,7 +140,7 @@ class Session:
         """
         return self._opening.project(f"Opening {folder.name}", lambda: open_project(folder))
 
-    def open_path(self, path: Path, series_uid: str = "") -> Task[OpenCase | None]:
+    def open_path(self, path: Path, series_uid: str = "", *, as_stack: bool = False) -> Task[OpenCase | None]:
         """Return the task that opens whatever `path` is.
 
         Parameters
@@ -151,8 +151,10 @@ class Session:
             opened. An image that is a case already is opened as that case.
         series_uid : str
             Which series, where the folder holds several.
+        as_stack : bool
+            Open a series that is no regular volume as slices with a place each.
         """
-        return self._opening.path(path, series_uid)
+        return self._opening.path(path, series_uid, as_stack=as_stack)
 
     def add_images(self, images: Sequence[Path]) -> Task[tuple[CaseRecord, ...]]:
         """Return the task that adds each image file, or each series of a folder, as a case.

@@ -38,12 +38,15 @@ class NewCase:
         What groups cases of one patient; the image's own key, else the name, by default.
     series_uid : str
         Series inside a folder with several.
+    as_stack : bool
+        Take a series that is no regular volume as slices with a place each.
     """
 
     name: str
     channels: Mapping[str, Path]
     patient_key: str = ""
     series_uid: str = ""
+    as_stack: bool = False
 
 
 class CaseStore:
@@ -66,7 +69,7 @@ class CaseStore:
         if not new.channels or not new.name.strip():
             raise StoreError("A case needs a name and at least one image.", code="usage")
         self._refuse_taken(new.name)
-        volumes = read_images(new.channels, new.series_uid, report)
+        volumes = read_images(new.channels, new.series_uid, report, as_stack=new.as_stack)
         with self._database.writing() as session:
             number = (session.scalar(select(func.max(CaseRow.number))) or 0) + 1
             row = self._row(new, volumes, number)

@@ -27,8 +27,10 @@ def image_hash(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def read_images(channels: Mapping[str, Path], series_uid: str, report: Progress) -> dict[str, Volume]:
-    """Read the channels of a new case.
+def read_images(
+    channels: Mapping[str, Path], series_uid: str, report: Progress, *, as_stack: bool = False
+) -> dict[str, Volume]:
+    """Read the channels of a new case; `as_stack` as in `segdesk.io.read_volume`.
 
     Raises
     ------
@@ -37,7 +39,10 @@ def read_images(channels: Mapping[str, Path], series_uid: str, report: Progress)
     GeometryMismatch
         If the channels do not lie on one grid.
     """
-    volumes = {name: read_volume(path, series_uid=series_uid or None, report=report) for name, path in channels.items()}
+    volumes = {
+        name: read_volume(path, series_uid=series_uid or None, as_stack=as_stack, report=report)
+        for name, path in channels.items()
+    }
     first_name, first = next(iter(volumes.items()))
     for name, volume in volumes.items():
         if not volume.geometry.matches(first.geometry):
@@ -61,7 +66,8 @@ def read_recorded_images(record: CaseRecord, report: Progress) -> dict[str, Volu
             raise _changed(
                 f"The image {channel.path.name!r} of {record.name!r} is not where it was; put it back.", channel.path
             )
-        volume = read_volume(channel.path, series_uid=channel.series_uid or None, report=report)
+        # A stack was agreed to when it was added; that it is still the same one is checked below.
+        volume = read_volume(channel.path, series_uid=channel.series_uid or None, as_stack=True, report=report)
         reference = next(iter(volumes.values()), volume)
         if image_hash(volume) != channel.image_hash or not _is_recorded_grid(
             volume.geometry, reference.geometry, record

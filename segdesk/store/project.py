@@ -127,10 +127,11 @@ class Project:
         *,
         patient_key: str = "",
         series_uid: str = "",
+        as_stack: bool = False,
         report: Progress = silent,
     ) -> CaseRecord:
         """Read the images of a case and record it; see `NewCase` and `CaseStore.add`."""
-        return self._cases.add(NewCase(name, channels, patient_key, series_uid), report)
+        return self._cases.add(NewCase(name, channels, patient_key, series_uid, as_stack), report)
 
     def cases(self) -> tuple[CaseRecord, ...]:
         """Return all cases in the order they were added."""
