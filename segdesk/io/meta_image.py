@@ -105,6 +105,7 @@ def write_meta(path: Path, array: NDArray[Any], geometry: Geometry, *, is_rgb: b
     else:
         image = SimpleITK.GetImageFromArray(array[0], isVector=is_rgb)
         image.SetSpacing(tuple(float(s) for s in geometry.spacing_kji_mm[:0:-1]))
+    image.SetMetaData("GeometrySource", geometry.source)
     writer = SimpleITK.ImageFileWriter()
     writer.SetImageIO(_IMAGE_IO)
     writer.SetFileName(str(path))

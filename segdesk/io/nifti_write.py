@@ -20,6 +20,8 @@ _GZIP_LEVEL = 1
 _SCANNER = 1
 _MAX_NIFTI1_DIM = 32767
 _MM_AND_SECONDS = 2 | 8
+_UNKNOWN_AND_SECONDS = 8
+_MAX_DESCRIPTION_BYTES = 79
 
 
 def write_nifti(path: Path, array: NDArray[Any], geometry: Geometry, table: LabelTable | None = None) -> None:
@@ -33,7 +35,8 @@ def write_nifti(path: Path, array: NDArray[Any], geometry: Geometry, table: Labe
         A last axis of 3 with dtype uint8 beyond the grid is RGB24.
     geometry : Geometry
         A sheared grid gets qform_code 0, because a quaternion cannot hold shear;
-        an unknown orientation gets both codes 0.
+        an unknown orientation gets both codes 0, an unknown spacing no unit of length.
+        Its source is kept in the description.
     table : LabelTable, optional
         Names and colours, kept in a comment extension.
 
@@ -44,6 +47,8 @@ def write_nifti(path: Path, array: NDArray[Any], geometry: Geometry, table: Labe
     """
     is_rgb = array.ndim > 3 and array.shape[-1] == 3 and array.shape[-4:-1] == geometry.shape_kji
     header = _header(array.dtype, array.shape[:-1] if is_rgb else array.shape, is_rgb)
+    header["xyzt_units"] = _MM_AND_SECONDS if geometry.spacing_known else _UNKNOWN_AND_SECONDS
+    header["descrip"] = f"segdesk: geometry from {geometry.source}".encode()[:_MAX_DESCRIPTION_BYTES]
     _set_forms(header, geometry)
     extension = b"\0\0\0\0" if table is None or not len(table) else _extension(table)
     header["vox_offset"] = header.sizeof_hdr + len(extension)
@@ -67,7 +72,6 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...], is_rgb: bool) -> Any:
     header["datatype"], header["bitpix"] = (128, 24) if is_rgb else _type_code(dtype)
     header["magic"] = b"n+1" if cls is nibabel.Nifti1Header else b"n+2"
     header["scl_slope"], header["scl_inter"] = np.nan, np.nan
-    header["xyzt_units"] = _MM_AND_SECONDS
     return header
 
 

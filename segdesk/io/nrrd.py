@@ -24,6 +24,9 @@ from segdesk.io.byte_source import ByteSource
 from segdesk.io.nifti import nan_warning
 from segdesk.io.nrrd_header import MAX_HEADER_BYTES, NrrdHeader, parse_nrrd_header
 
+GEOMETRY_SOURCE_KEY = "segdesk_geometry_source"
+"""Key that says where the place of a written image came from (GEOMETRY check 51)."""
+
 _GZIP_LEVEL = 1
 _NAMES = {
     "int8": "signed char", "uint8": "unsigned char", "int16": "short", "uint16": "unsigned short", "int32": "int",
@@ -160,6 +163,7 @@ def write_nrrd(
         f"sizes: {' '.join(str(n) for n in array.shape[::-1])}",
         "endian: little",
         "encoding: gzip",
+        f"{GEOMETRY_SOURCE_KEY}:={_escaped(geometry.source)}",
         *(f"{key}:={_escaped(value)}" for key, value in keys.items()),
     ]
     with path.open("wb") as raw:

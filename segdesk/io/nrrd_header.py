@@ -226,6 +226,8 @@ def _geometry(
     origin = (_vectors(fields.get("space origin", "")) or [np.zeros(3)])[0]
     if origin is None or origin.size != 3:
         raise ReadError(f"{path.name} has a damaged space origin.", code="bad_geometry", path=path)
+    if not np.isfinite([*columns, origin]).all():
+        raise ReadError(f"{path.name} has NaN or infinite space directions.", code="bad_geometry", path=path)
     affine = np.eye(4)
     affine[:3, :3] = np.stack(columns[::-1], axis=1)
     affine[:3, 3] = origin
