@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from segdesk.core.volume import Window
 from segdesk.errors import ReadError
-from segdesk.io.dicom.model import Frame, FrameKeys, PixelLayout, Place
+from segdesk.io.dicom.model import Frame, FrameKeys, PixelLayout, Place, Vector
 from segdesk.io.dicom.mosaic import mosaic_frames
+from segdesk.io.dicom.quick_header import Header
 from segdesk.io.dicom.tags import SIEMENS_B_VALUE, UIH_B_VALUE
 from segdesk.io.dicom.uih import uih_frames
 from segdesk.io.dicom.values import is_there, item_of, items_of, number_of, numbers_of, text_of, texts_of
@@ -23,7 +25,7 @@ RIGHT_ANGLE_ATOL = 1e-4
 """Largest |row . column| of an orientation (GEOMETRY check 18)."""
 
 
-def frames_of(dataset: Dataset, layout: PixelLayout, path: Path) -> tuple[Frame, ...]:
+def frames_of(dataset: Header, layout: PixelLayout, path: Path) -> tuple[Frame, ...]:
     """Return the frames of a file, each with its own place, rescale and keys.
 
     Raises
@@ -48,7 +50,7 @@ def frames_of(dataset: Dataset, layout: PixelLayout, path: Path) -> tuple[Frame,
     return tuple(_without_place(single, n) for n in range(layout.frames))
 
 
-def _single_frame(dataset: Dataset, layout: PixelLayout) -> Frame:
+def _single_frame(dataset: Header, layout: PixelLayout) -> Frame:
     place, problem = place_of(dataset, dataset, dataset)
     dose = number_of(dataset, "DoseGridScaling")
     slope = number_of(dataset, "RescaleSlope") if dose is None else dose
@@ -77,8 +79,8 @@ def _single_frame(dataset: Dataset, layout: PixelLayout) -> Frame:
     )
 
 
-def _enhanced_frame(number: int, group: Dataset, shared: Dataset, dataset: Dataset, layout: PixelLayout) -> Frame:
-    def macro(keyword: str) -> Dataset:
+def _enhanced_frame(number: int, group: Header, shared: Header, dataset: Header, layout: PixelLayout) -> Frame:
+    def macro(keyword: str) -> Header:
         return item_of(group, keyword) if is_there(group, keyword) else item_of(shared, keyword)
 
     measures, content = macro("PixelMeasuresSequence"), item_of(group, "FrameContentSequence")
@@ -114,12 +116,12 @@ def _enhanced_frame(number: int, group: Dataset, shared: Dataset, dataset: Datas
     )
 
 
-def place_of(position: Dataset, orientation: Dataset, measures: Dataset) -> tuple[Place | None, str]:
+def place_of(position: Header, orientation: Header, measures: Header) -> tuple[Place | None, str]:
     """Return the place of a frame and what is wrong with it; (None, "") when the header does not say.
 
     Parameters
     ----------
-    position, orientation, measures : Dataset
+    position, orientation, measures : Header
         Items that hold ImagePositionPatient, ImageOrientationPatient and PixelSpacing: the
         dataset itself, or macros of the functional groups.
     """
@@ -134,29 +136,34 @@ def place_of(position: Dataset, orientation: Dataset, measures: Dataset) -> tupl
         return None, "the orientation is empty or no number"
     if spacing is None or len(spacing) != 2 or min(spacing) <= 0:
         return None, "the pixel spacing is missing, zero or no number"
-    row, column = np.array(cosines[:3]), np.array(cosines[3:])
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    row, column = _vector(cosines[:3]), _vector(cosines[3:])
+    lengths = math.hypot(*row), math.hypot(*column)
     if max(abs(length - 1.0) for length in lengths) > UNIT_ATOL:
         return None, "the direction cosines are not of length one"
-    row, column = row / lengths[0], column / lengths[1]
-    if abs(float(row @ column)) > RIGHT_ANGLE_ATOL:
+    row, column = _divided(row, lengths[0]), _divided(column, lengths[1])
+    if abs(row[0] * column[0] + row[1] * column[1] + row[2] * column[2]) > RIGHT_ANGLE_ATOL:
         return None, "rows and columns are not at a right angle"
-    return Place(_vector(point), _vector(row), _vector(column), (spacing[0], spacing[1])), ""
+    return Place(_vector(point), row, column, (spacing[0], spacing[1])), ""
 
 
-def _vector(values: object) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in values)  # type: ignore[attr-defined]
+def _divided(vector: Vector, length: float) -> Vector:
+    x, y, z = vector
+    return x / length, y / length, z / length
+
+
+def _vector(values: Iterable[float]) -> Vector:
+    x, y, z = map(float, values)
     return x, y, z
 
 
-def _windows(dataset: Dataset) -> tuple[Window, ...]:
+def _windows(dataset: Header) -> tuple[Window, ...]:
     centres, widths = numbers_of(dataset, "WindowCenter") or (), numbers_of(dataset, "WindowWidth") or ()
     names = texts_of(dataset, "WindowCenterWidthExplanation")
     pairs = [(c, w) for c, w in zip(centres, widths, strict=False) if w > 0]
     return tuple(Window(c, w, names[n] if n < len(names) else "") for n, (c, w) in enumerate(pairs))
 
 
-def _b_value(dataset: Dataset) -> float | None:
+def _b_value(dataset: Header) -> float | None:
     standard = number_of(dataset, "DiffusionBValue")
     private = dataset.get(SIEMENS_B_VALUE) or dataset.get(UIH_B_VALUE)
     return standard if standard is not None or private is None else _first_number(private.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -23,9 +23,11 @@ from pydicom.uid import (
 from segdesk.core.progress import Progress
 from segdesk.errors import ReadError
 from segdesk.io.dicom.frames import frames_of
+from segdesk.io.dicom.header_scan import ScannedHeader, scan_header
 from segdesk.io.dicom.model import Instance, PixelLayout
 from segdesk.io.dicom.pixel_element import find_pixel_element, require_whole
 from segdesk.io.dicom.pixel_size import pixel_size_of
+from segdesk.io.dicom.quick_header import Header, NotPlainError
 from segdesk.io.dicom.tags import HEADER_TAGS
 from segdesk.io.dicom.values import DAMAGED_FILE, is_there, items_of, text_of, value_of, whole_of
 
@@ -37,6 +39,7 @@ _LOSSY = (
 )  # fmt: skip
 # What pydicom would log of damaged files comes back as `ReadError`; without a handler it goes to stderr.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
+_WANTED = frozenset(map(int, HEADER_TAGS))
 _THREADS = min(8, (os.cpu_count() or 1) + 2)
 
 
@@ -90,17 +93,39 @@ def read_instance(path: Path) -> Instance | None:
         disagree with the bytes, ``not_an_image`` for segmentations.
     """
     try:
+        with path.open("rb", buffering=0) as file:
+            try:
+                opened = scan_header(file, _WANTED)
+            except NotPlainError:
+                return read_instance_by_pydicom(path)
+            return _instance_of(opened, file, path)
+    except DAMAGED_FILE as error:
+        raise _damaged(path) from error
+
+
+def read_instance_by_pydicom(path: Path) -> Instance | None:
+    """Read one header of any form; as `read_instance`, which reads plain ones itself."""
+    try:
         with path.open("rb") as file:
             dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
-            if _is_no_image(dataset, path):
-                return None
-            layout = _layout(dataset, file, path)
+            is_implicit = dataset.original_encoding[0] is True
+            opened = ScannedHeader(dataset, _transfer_syntax(dataset), is_implicit, file.tell())
+            return _instance_of(opened, file, path)
     except DAMAGED_FILE as error:
-        raise ReadError(f"{path.name} is a damaged DICOM file; copy it again.", path=path) from error
-    return _instance(dataset, layout, path)
+        raise _damaged(path) from error
 
 
-def _is_no_image(dataset: FileDataset, path: Path) -> bool:
+def _damaged(path: Path) -> ReadError:
+    return ReadError(f"{path.name} is a damaged DICOM file; copy it again.", path=path)
+
+
+def _instance_of(opened: ScannedHeader, file: BinaryIO, path: Path) -> Instance | None:
+    if _is_no_image(opened.header, path):
+        return None
+    return _instance(opened.header, _layout(opened, file, path), path)
+
+
+def _is_no_image(dataset: Header, path: Path) -> bool:
     if text_of(dataset, "SOPClassUID") in _SEGMENTATIONS:
         message = f"{path.name} is a DICOM segmentation, not an image; open the image it belongs to."
         raise ReadError(message, code="not_an_image", path=path)
@@ -109,7 +134,8 @@ def _is_no_image(dataset: FileDataset, path: Path) -> bool:
     return not (is_there(dataset, "Rows") and is_there(dataset, "Columns"))
 
 
-def _layout(dataset: FileDataset, file: BinaryIO, path: Path) -> PixelLayout:
+def _layout(opened: ScannedHeader, file: BinaryIO, path: Path) -> PixelLayout:
+    dataset, syntax = opened.header, opened.transfer_syntax
     rows, columns = whole_of(dataset, "Rows") or 0, whole_of(dataset, "Columns") or 0
     samples, allocated = whole_of(dataset, "SamplesPerPixel") or 1, whole_of(dataset, "BitsAllocated") or 0
     stored = whole_of(dataset, "BitsStored") or allocated
@@ -118,8 +144,8 @@ def _layout(dataset: FileDataset, file: BinaryIO, path: Path) -> PixelLayout:
     is_plausible = rows > 0 and columns > 0 and frames > 0 and 0 < stored <= allocated <= 64
     if not is_plausible or samples not in (1, 3, 4) or allocated not in (1, 8, 16, 32, 64):
         raise ReadError(f"{path.name} has impossible image sizes in its header.", code="bad_pixels", path=path)
-    syntax = _transfer_syntax(dataset)
-    element = find_pixel_element(file, syntax, dataset.original_encoding[0] is True, path)
+    file.seek(opened.pixel_position)
+    element = find_pixel_element(file, syntax, opened.is_implicit, path)
     layout = PixelLayout(
         rows,
         columns,
@@ -149,7 +175,7 @@ def _transfer_syntax(dataset: FileDataset) -> str:
     return str(ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian)
 
 
-def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance:
+def _instance(dataset: Header, layout: PixelLayout, path: Path) -> Instance:
     shape = text_of(dataset, "PresentationLUTShape").upper()
     return Instance(
         path=path,
@@ -173,13 +199,13 @@ def _instance(dataset: FileDataset, layout: PixelLayout, path: Path) -> Instance
     )
 
 
-def _patient_key(dataset: Dataset) -> str:
+def _patient_key(dataset: Header) -> str:
     """Return a hash that tells patients apart without naming them."""
     parts = [text_of(dataset, key) for key in ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16] if any(parts) else ""
 
 
-def _padding(dataset: Dataset, layout: PixelLayout) -> tuple[float, float] | None:
+def _padding(dataset: Header, layout: PixelLayout) -> tuple[float, float] | None:
     """Return the inclusive range of stored padding values, with the sign the pixels have."""
     first = value_of(dataset, "PixelPaddingValue")
     if not isinstance(first, int):

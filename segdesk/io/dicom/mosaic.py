@@ -14,21 +14,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
 from segdesk.errors import ReadError
 from segdesk.io.dicom.model import Frame, Place
+from segdesk.io.dicom.quick_header import Header
 from segdesk.io.dicom.tags import SIEMENS_CSA_IMAGE, SIEMENS_TILES
 
 _MAX_CSA_ENTRIES = 4096
 
 
-def mosaic_frames(dataset: Dataset, big: Frame, path: Path) -> tuple[Frame, ...]:
+def mosaic_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
     """Take a mosaic apart.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Header
         Of a single-frame file.
     big : Frame
         The whole image as one frame.
@@ -86,7 +86,7 @@ def _moved(place: Place, point: NDArray[np.float64]) -> Place:
     return replace(place, position_lps=(x, y, z))
 
 
-def _tile_count(dataset: Dataset, csa: dict[str, tuple[float, ...]]) -> int:
+def _tile_count(dataset: Header, csa: dict[str, tuple[float, ...]]) -> int:
     element = dataset.get(SIEMENS_TILES)
     if element is not None and isinstance(element.value, int):
         return int(element.value)
@@ -95,7 +95,7 @@ def _tile_count(dataset: Dataset, csa: dict[str, tuple[float, ...]]) -> int:
     return int(csa.get("NumberOfImagesInMosaic", (0.0,))[0])
 
 
-def _csa_numbers(dataset: Dataset) -> dict[str, tuple[float, ...]]:
+def _csa_numbers(dataset: Header) -> dict[str, tuple[float, ...]]:
     """Return the numeric entries of the CSA image header (nipy.org/nibabel/dicom/siemens_csa.html)."""
     element = dataset.get(SIEMENS_CSA_IMAGE)
     raw = element.value if element is not None else b""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from segdesk.errors import Warn
 from segdesk.io.dicom.model import PixelSize
+from segdesk.io.dicom.quick_header import Header
 from segdesk.io.dicom.values import items_of, number_of, numbers_of, text_of, whole_of
 
 _PLANE = 1
@@ -23,12 +23,12 @@ _SAME_RTOL = 1e-4
 _NO_SIZE = PixelSize(None, "none", Warn("spacing_unknown", "The file gives no pixel size; lengths are in pixels."))
 
 
-def pixel_size_of(dataset: Dataset, rows: int, columns: int) -> PixelSize:
+def pixel_size_of(dataset: Header, rows: int, columns: int) -> PixelSize:
     """Return the pixel size of a film or an ultrasound image.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Header
         Header of the file.
     rows, columns : int
         Of the stored image: a region that leaves it was measured before the image was resized.
@@ -41,7 +41,7 @@ def pixel_size_of(dataset: Dataset, rows: int, columns: int) -> PixelSize:
     return _ultrasound_size(planes, rows, columns) if planes else _film_size(dataset)
 
 
-def _ultrasound_size(planes: Sequence[Dataset], rows: int, columns: int) -> PixelSize:
+def _ultrasound_size(planes: Sequence[Header], rows: int, columns: int) -> PixelSize:
     """Return the one scale of all 2D regions, or none when they differ or one has no scale."""
     sizes = [_region_size(region, rows, columns) for region in planes]
     known = [size for size in sizes if size is not None]
@@ -58,7 +58,7 @@ def _without_size(text: str) -> PixelSize:
     return PixelSize(None, "none", Warn("spacing_unknown", text))
 
 
-def _region_size(region: Dataset, rows: int, columns: int) -> tuple[float, float] | None:
+def _region_size(region: Header, rows: int, columns: int) -> tuple[float, float] | None:
     """Return rows apart and columns apart in mm; None when not in cm or not of this image."""
     units = whole_of(region, "PhysicalUnitsXDirection"), whole_of(region, "PhysicalUnitsYDirection")
     across_cm, down_cm = number_of(region, "PhysicalDeltaX"), number_of(region, "PhysicalDeltaY")
@@ -71,7 +71,7 @@ def _region_size(region: Dataset, rows: int, columns: int) -> tuple[float, float
     return abs(down_cm) * 10.0, abs(across_cm) * 10.0
 
 
-def _box(region: Dataset) -> tuple[int, int, int, int] | None:
+def _box(region: Header) -> tuple[int, int, int, int] | None:
     keywords = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
     ends = [whole_of(region, keyword) for keyword in keywords]
     left, top, right, bottom = ends
@@ -80,7 +80,7 @@ def _box(region: Dataset) -> tuple[int, int, int, int] | None:
     return left, top, right, bottom
 
 
-def _film_size(dataset: Dataset) -> PixelSize:
+def _film_size(dataset: Header) -> PixelSize:
     """Return the size of a film's pixels and whether it holds at the detector only.
 
     PixelSpacing that equals ImagerPixelSpacing, uncalibrated, is the detector's

@@ -17,16 +17,17 @@ from pydicom.values import convert_SQ
 
 from segdesk.errors import ReadError
 from segdesk.io.dicom.model import Frame, FrameKeys, Place
+from segdesk.io.dicom.quick_header import Header
 from segdesk.io.dicom.tags import UIH_FRAMES, UIH_TILES
 from segdesk.io.dicom.values import DAMAGED_FILE, numbers_of
 
 
-def uih_frames(dataset: Dataset, big: Frame, path: Path) -> tuple[Frame, ...]:
+def uih_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
     """Take a tiled image apart.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Header
         Of a single-frame file.
     big : Frame
         The whole image as one frame.
@@ -75,7 +76,7 @@ def _says_tiled(keys: FrameKeys) -> bool:
     return "VFRAME" in (part.upper() for part in keys.image_type)
 
 
-def _tile_count(dataset: Dataset) -> int:
+def _tile_count(dataset: Header) -> int:
     element = dataset.get(UIH_TILES)
     value = b"" if element is None else element.value
     try:
@@ -85,7 +86,7 @@ def _tile_count(dataset: Dataset) -> int:
     return int(number) if 0 < number < 1 << 16 else 0
 
 
-def _positions_lps(dataset: Dataset) -> list[tuple[float, ...]]:
+def _positions_lps(dataset: Header) -> list[tuple[float, ...]]:
     """Return the position of each tile; none when one of them is missing or no number."""
     element = dataset.get(UIH_FRAMES)
     items = [] if element is None else element.value
