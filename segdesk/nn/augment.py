@@ -1,21 +1,18 @@
-"""Random variants of training patches: all randomness in `sample`, none in `cut` and `recolour`."""
+"""Random variants of training patches: all randomness is in `sample`; `segdesk.nn.variant` applies them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from segdesk.core.box import Index3
 from segdesk.errors import UsageError
-from segdesk.nn.losses import IGNORE
+from segdesk.nn.variant import Variant
 
-MAX_BLENDED_CLASSES = 8
-"""Up to here labels are interpolated class by class, which keeps thin structures; more take the nearest voxel."""
+MAX_SHEAR_DEGREES, MAX_CONTROL_POINTS = 45.0, 32
+"""Beyond these a patch is no anatomy any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,15 @@ class AugmentSettings:
         Largest relative change of size, 0.2: from 1/1.2 to 1.2.
     elastic_voxels : float
         Standard deviation of the displacement of a coarse grid of control points.
+    elastic_points : int
+        Control points along each axis of the patch; 3 in the U-Net of 2015 (with 10 voxels).
+    elastic_spline : bool
+        Cubic splines between the control points, as there; else linear.
+    shear_degrees : float
+        Largest shear between each pair of axes (2D: in the plane), with the rotation.
+    quarter_turns : tuple of str
+        Of "k", "j", "i": axes about which patches are turned by multiples of 90 degrees, in voxels.
+        Only where any direction is plausible; 2D models know "k" alone.
     flip_axes : tuple of str
         Of "k", "j", "i" of the model's axes. Only where a mirror image is plausible:
         left-right ("i" of RAS), if no label has a side.
@@ -42,6 +48,13 @@ class AugmentSettings:
         units of the normalised image), of the Gaussian blur, relative strength of a smooth bias field.
     gamma : float
         Largest exponent g; between 1/g and g.
+    erase : float
+        Largest length of a box that is overwritten with the channel's mean, as a part of the patch.
+
+    References
+    ----------
+    Ronneberger et al., U-Net, MICCAI 2015, section 3.1 (elastic); Isensee et al., Nat Methods 18:203, 2021, supplement
+    (rotation, scaling, noise, blur, brightness, contrast, gamma); Zhong et al., Random erasing, AAAI 2020.
     """
 
     chance: float = 0.3
@@ -56,59 +69,28 @@ class AugmentSettings:
     blur_voxels: float = 0.8
     bias: float = 0.25
     gamma: float = 1.5
+    elastic_points: int = 5
+    elastic_spline: bool = False
+    shear_degrees: float = 0.0
+    quarter_turns: tuple[str, ...] = ()
+    erase: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse axes that do not exist and negative strengths."""
-        if not set(self.flip_axes) <= {"k", "j", "i"}:
-            raise UsageError(f"flip_axes are of k, j, i; not {', '.join(self.flip_axes)}.")
+        for name, axes in (("flip_axes", self.flip_axes), ("quarter_turns", self.quarter_turns)):
+            if not set(axes) <= {"k", "j", "i"}:
+                raise UsageError(f"{name} are of k, j, i; not {', '.join(axes)}.")
         strengths = (
-            self.chance,
-            self.turn_chance,
-            self.rotate_degrees,
-            self.scale,
-            self.elastic_voxels,
-            self.gain,
-            self.offset,
-        )
-        if (
-            min(*strengths, self.noise, self.blur_voxels, self.bias) < 0
-            or self.gamma < 1
-            or max(self.chance, self.turn_chance) > 1
-        ):
-            raise UsageError("Augmentation strengths are 0 or more, chance lies in 0..1, gamma is 1 or more.")
+            self.chance, self.turn_chance, self.rotate_degrees, self.scale, self.elastic_voxels, self.shear_degrees,
+            self.gain, self.offset, self.noise, self.blur_voxels, self.bias, self.erase,
+        )  # fmt: skip
+        if min(strengths) < 0 or self.gamma < 1 or max(self.chance, self.turn_chance, self.erase) > 1:
+            raise UsageError("Augmentation strengths are 0 or more, chance and erase lie in 0..1, gamma is 1 or more.")
+        if self.shear_degrees > MAX_SHEAR_DEGREES or not 2 <= self.elastic_points <= MAX_CONTROL_POINTS:
+            raise UsageError(
+                f"shear_degrees is {MAX_SHEAR_DEGREES:g} at most, elastic_points lies in 2..{MAX_CONTROL_POINTS}."
+            )
 
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """The drawn numbers of one variant.
-
-    Parameters
-    ----------
-    matrix : ndarray of float64, shape (3, 3)
-        Maps offsets from the centre in the patch to offsets in the image, (k, j, i) voxels.
-    elastic : ndarray of float32, shape (3, n, n, n), optional
-        Displacement in voxels at control points spread over the patch.
-    bias : ndarray of float32, shape (n, n, n), optional
-        Logarithm of the bias field at control points.
-    gain, offset, gamma, blur_voxels, noise : float
-        1, 0, 1, 0, 0 change nothing.
-    noise_seed : int
-        Seed of the noise image.
-    """
-
-    matrix: NDArray[np.float64]
-    elastic: NDArray[np.float32] | None = None
-    bias: NDArray[np.float32] | None = None
-    gain: float = 1.0
-    offset: float = 0.0
-    gamma: float = 1.0
-    blur_voxels: float = 0.0
-    noise: float = 0.0
-    noise_seed: int = 0
-
-
-IDENTITY = Variant(np.eye(3))
-"""The variant that only cuts."""
 
 _CONTROL_POINTS = 5
 
@@ -124,12 +106,24 @@ def sample(rng: np.random.Generator, settings: AugmentSettings, dimensions: int 
     on = rng.random(7) < settings.chance
     spread = rng.uniform(-1, 1, 4)
     amount = rng.uniform(0, 1, 2)
-    if rng.random() >= settings.turn_chance:
+    is_turned = rng.random() < settings.turn_chance
+    noise_seed = int(rng.integers(2**31))
+    # Kinds that came later are drawn last: the variants of older recipes stay as they were.
+    quarters = rng.integers(4, size=3)
+    shears = rng.uniform(-1, 1, 3) * settings.shear_degrees * is_turned
+    is_erased = rng.random() < settings.chance
+    start, length = rng.uniform(0, 1, 3), rng.uniform(0.1, 1, 3) * settings.erase
+    if settings.elastic_points != _CONTROL_POINTS:
+        bends = rng.normal(0, settings.elastic_voxels, (3, *[settings.elastic_points] * 3)).astype(np.float32)
+    if not is_turned:
         angles, zoom = np.zeros(3), 1.0
     if dimensions == 2:
-        angles[1:], bends[0] = 0.0, 0.0
+        angles[1:], bends[0], shears[:2] = 0.0, 0.0, 0.0
+    turns = [int(n) if name in settings.quarter_turns else 0 for name, n in zip("kji", quarters, strict=True)]
+    matrix = _matrix(angles, zoom, mirrored, settings.flip_axes, dimensions)
+    matrix = matrix @ _shear(shears) @ _quarter_turns(turns[:1] if dimensions == 2 else turns)
     return Variant(
-        matrix=_matrix(angles, zoom, mirrored, settings.flip_axes, dimensions),
+        matrix=matrix,
         elastic=bends if on[0] and settings.elastic_voxels else None,
         bias=bias if on[1] and settings.bias else None,
         gain=float((1 + settings.gain) ** spread[0]) if on[2] else 1.0,
@@ -137,73 +131,10 @@ def sample(rng: np.random.Generator, settings: AugmentSettings, dimensions: int 
         gamma=float(settings.gamma ** spread[2]) if on[4] else 1.0,
         blur_voxels=float(settings.blur_voxels * amount[0]) if on[5] else 0.0,
         noise=float(settings.noise * amount[1]) if on[6] else 0.0,
-        noise_seed=int(rng.integers(2**31)),
+        noise_seed=noise_seed,
+        elastic_spline=settings.elastic_spline,
+        erased=np.stack([start * (1 - length), length]) if is_erased and settings.erase else None,
     )
-
-
-def cut(
-    image: Tensor,
-    labels: Tensor,
-    centre_kji: NDArray[np.float64],
-    patch_kji: Index3,
-    variant: Variant,
-    *,
-    mirror: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Cut a turned, scaled, bent patch out of an image and its labels.
-
-    Parameters
-    ----------
-    image : Tensor of float32, shape (C, K, J, I)
-        Normalised; outside it the patch is 0, or mirrored.
-    labels : Tensor of uint8, shape (K, J, I)
-        Class indices, 255 for ignored voxels; outside is background, or mirrored.
-    centre_kji : ndarray
-        Where the patch's centre lies, in voxel indices.
-    patch_kji : tuple of int
-        Size of the patch.
-    variant : Variant
-        Its geometric part is used.
-    mirror : bool
-        Continue image and labels beyond their borders by reflection.
-
-    Returns
-    -------
-    tuple of Tensor
-        (C, *patch) float32 and (*patch) uint8.
-    """
-    grid = _grid(image.shape[1:], centre_kji, patch_kji, variant)
-    classes = [int(value) for value in torch.unique(labels) if value != 0]
-    if len(classes) > MAX_BLENDED_CLASSES:
-        picked = _pick(image, grid, "bilinear", mirror)
-        return picked, _pick(labels[None].float(), grid, "nearest", mirror)[0].to(torch.uint8)
-    layers = [image, *((labels == value)[None].float() for value in classes)]
-    both = _pick(torch.cat(layers), grid, "bilinear", mirror)
-    shares = both[image.shape[0] :]
-    background = 1 - shares.sum(dim=0, keepdim=True)
-    values = torch.tensor([0, *classes], dtype=torch.uint8)
-    return both[: image.shape[0]], values[torch.cat([background, shares]).argmax(dim=0)]
-
-
-def recolour(image: Tensor, variant: Variant) -> Tensor:
-    """Apply the intensity part of a variant to a patch (C, k, j, i)."""
-    result = image
-    if variant.blur_voxels > 0.05:
-        result = _blurred(result, variant.blur_voxels)
-    if variant.bias is not None:
-        field = functional.interpolate(
-            torch.from_numpy(variant.bias)[None, None], result.shape[1:], mode="trilinear", align_corners=True
-        )[0]
-        result = (result - result.amin()) * field.exp() + result.amin()
-    if variant.gamma != 1.0:
-        low, high = result.amin(), result.amax()
-        span = (high - low).clamp_min(1e-6)
-        result = ((result - low) / span).clamp(0, 1) ** variant.gamma * span + low
-    result = result * variant.gain + variant.offset
-    if variant.noise > 0:
-        noise = np.random.default_rng(variant.noise_seed).standard_normal(result.shape, dtype=np.float32)
-        result = result + torch.from_numpy(noise) * variant.noise
-    return result
 
 
 def _matrix(
@@ -221,40 +152,20 @@ def _matrix(
     return np.asarray(matrix @ np.diag(signs / sizes))
 
 
-def _grid(shape: torch.Size, centre_kji: NDArray[np.float64], patch_kji: Index3, variant: Variant) -> Tensor:
-    """Return where each patch voxel is read, in `grid_sample`'s coordinates: x, y, z in [-1, 1] at outer faces."""
-    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in patch_kji]
-    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    if variant.elastic is not None:
-        bends = functional.interpolate(
-            torch.from_numpy(variant.elastic)[None], patch_kji, mode="trilinear", align_corners=True
-        )[0]
-        offsets = offsets + bends.movedim(0, -1)
-    index = offsets @ torch.from_numpy(variant.matrix.T.astype(np.float32))
-    index = index + torch.from_numpy(np.asarray(centre_kji, dtype=np.float32))
-    size = torch.tensor(list(shape), dtype=torch.float32)
-    return ((2 * index + 1) / size - 1).flip(-1)
+def _shear(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the shear that moves k by j, k by i and j by i; it keeps the volume."""
+    matrix = np.eye(3)
+    matrix[0, 1], matrix[0, 2], matrix[1, 2] = np.tan(np.deg2rad(degrees))
+    return matrix
 
 
-def _pick(layers: Tensor, grid: Tensor, mode: str, mirror: bool) -> Tensor:
-    outside = "reflection" if mirror else "zeros"
-    return functional.grid_sample(layers[None], grid[None], mode=mode, padding_mode=outside, align_corners=False)[0]
-
-
-def _blurred(image: Tensor, sigma_voxels: float) -> Tensor:
-    """Blur along every axis longer than one voxel with a five-wide Gaussian; edges repeat."""
-    offsets = torch.arange(-2, 3, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offsets / sigma_voxels) ** 2)
-    kernel = kernel / kernel.sum()
-    result = image[:, None]
-    for axis in range(3):
-        if result.shape[2 + axis] > 1:
-            shape, pads = [1, 1, 1], [0] * 6
-            shape[axis] = 5
-            pads[2 * (2 - axis)] = pads[2 * (2 - axis) + 1] = 2
-            padded = functional.pad(result, pads, mode="replicate")
-            result = functional.conv3d(padded, kernel.reshape(1, 1, *shape))
-    return result[:, 0]
-
-
-__all__ = ["IDENTITY", "IGNORE", "AugmentSettings", "Variant", "cut", "recolour", "sample"]
+def _quarter_turns(turns: Sequence[int]) -> NDArray[np.float64]:
+    """Return rotations about k, j, i by multiples of 90 degrees, in whole numbers."""
+    matrix = np.eye(3)
+    for axis, count in enumerate(turns):
+        a, b = [n for n in range(3) if n != axis]
+        quarter = np.eye(3)
+        quarter[[a, b]] = quarter[[b, a]]
+        quarter[a] *= -1
+        matrix = matrix @ np.linalg.matrix_power(quarter, count)
+    return matrix

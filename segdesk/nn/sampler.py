@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segdesk.core.box import Index3
-from segdesk.nn.augment import AugmentSettings, cut, recolour, sample
+from segdesk.nn.augment import AugmentSettings, sample
 from segdesk.nn.losses import IGNORE
+from segdesk.nn.variant import cut, recolour
 
 _KEPT_VOXELS = 4000
 """Voxels remembered per class and case: enough places to centre a patch on."""

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from scipy.interpolate import CubicSpline
 
 from segdesk.errors import UsageError
-from segdesk.nn.augment import IDENTITY, AugmentSettings, Variant, cut, recolour, sample
+from segdesk.nn.augment import AugmentSettings, sample
 from segdesk.nn.losses import IGNORE
+from segdesk.nn.variant import IDENTITY, Variant, cut, recolour
 
 torch.set_num_threads(1)
 
@@ -142,7 +144,164 @@ def test_bias_gain_and_offset_are_finite_and_do_something() -> None:
     assert not torch.allclose(changed, image)
 
 
-@pytest.mark.parametrize("wrong", [{"flip_axes": ("x",)}, {"noise": -1.0}, {"gamma": 0.5}, {"chance": 2.0}])
+def _matrices(settings: AugmentSettings, dimensions: int = 3) -> list[np.ndarray]:
+    return [sample(np.random.default_rng(seed), settings, dimensions).matrix for seed in range(40)]
+
+
+def test_quarter_turns_move_whole_voxels_about_the_axes_that_are_named() -> None:
+    settings = replace(_STILL, quarter_turns=("k",))
+    matrices = _matrices(settings)
+    assert len({tuple(matrix.ravel() + 0.0) for matrix in matrices}) == 4
+    image, labels = _blob((6, 16, 16))
+    for matrix in matrices[:8]:
+        patch, mask = cut(image, labels, _middle(labels.shape), (6, 16, 16), Variant(matrix))
+        turned = [(image.rot90(n, (2, 3)), labels.rot90(n, (1, 2))) for n in range(4)]
+        fits = [n for n, (_, wanted) in enumerate(turned) if torch.equal(mask, wanted)]
+        assert len(fits) == 1
+        torch.testing.assert_close(patch, turned[fits[0]][0], atol=1e-5, rtol=0)
+
+
+def test_quarter_turns_of_flat_images_stay_in_the_plane() -> None:
+    for matrix in _matrices(replace(_STILL, quarter_turns=("k", "j", "i")), dimensions=2):
+        np.testing.assert_array_equal(matrix[0], [1, 0, 0])
+        assert abs(np.linalg.det(matrix)) == pytest.approx(1)
+
+
+def test_shear_stays_within_its_angle_and_keeps_the_volume() -> None:
+    settings = replace(_STILL, shear_degrees=20.0, turn_chance=1.0)
+    matrices = np.array(_matrices(settings))
+    steepest = np.abs(matrices - np.eye(3)).max()
+    assert np.tan(np.deg2rad(15)) < steepest <= np.tan(np.deg2rad(20))
+    np.testing.assert_allclose(np.linalg.det(matrices), 1)
+    flat = np.array(_matrices(settings, dimensions=2))
+    np.testing.assert_array_equal(flat[:, 0, 1:], 0)
+    assert np.abs(flat[:, 1, 2]).max() > 0.2
+
+
+def test_shear_equals_scipy() -> None:
+    image, labels = _blob()
+    matrix = sample(np.random.default_rng(4), replace(_STILL, shear_degrees=20.0, turn_chance=1.0)).matrix
+    centre = _middle(labels.shape)
+    patch, _ = cut(image, labels, centre, tuple(labels.shape), Variant(matrix))
+    oracle = ndimage.affine_transform(image[0].numpy(), matrix, centre - matrix @ centre, order=1, mode="constant")
+    inside = (slice(3, -3), slice(4, -4), slice(4, -4))
+    np.testing.assert_allclose(patch[0].numpy()[inside], oracle[inside], atol=1e-4)
+
+
+def test_changes_of_size_stay_within_their_factor_and_reach_both_sides() -> None:
+    sizes = np.array([np.linalg.det(matrix) ** (-1 / 3) for matrix in _matrices(replace(_STILL, scale=0.25))])
+    assert 1 / 1.25 <= sizes.min() < 0.9
+    assert 1.1 < sizes.max() <= 1.25
+
+
+def test_a_patch_that_is_not_turned_is_not_sheared() -> None:
+    settings = replace(_STILL, shear_degrees=20.0, rotate_degrees=20.0, turn_chance=0.0)
+    assert all(np.array_equal(matrix, np.eye(3)) for matrix in _matrices(settings))
+
+
+@pytest.mark.parametrize("points", [3, 4, 6])
+def test_elastic_splines_pass_through_their_control_points(points: int) -> None:
+    bends = np.random.default_rng(1).normal(0, 3, (3, points, points, points)).astype(np.float32)
+    length = 4 * (points - 1) + 1
+    index = torch.arange(length * 3, dtype=torch.float32)
+    # An image that tells where it was read: along k the value is the index.
+    image = index[None, :, None, None].expand(1, -1, 3 * length, 3 * length).contiguous()
+    variant = Variant(np.eye(3), elastic=bends, elastic_spline=True)
+    centre = np.full(3, (3 * length - 1) / 2)
+    patch, _ = cut(image, torch.zeros(image.shape[1:], dtype=torch.uint8), centre, (length,) * 3, variant)
+    straight = centre[0] + np.arange(length) - (length - 1) / 2
+    moved = patch[0].numpy() - straight[:, None, None]
+    np.testing.assert_allclose(moved[::4, ::4, ::4], bends[0], atol=1e-3)
+
+
+def test_elastic_splines_are_the_cubic_ones_of_scipy() -> None:
+    bends = np.zeros((3, 4, 4, 4), np.float32)
+    bends[2] = np.random.default_rng(3).normal(0, 1, 4).astype(np.float32)
+    image = torch.arange(40, dtype=torch.float32).expand(1, 13, 13, 40).contiguous()
+    variant = Variant(np.eye(3), elastic=bends, elastic_spline=True)
+    labels = torch.zeros(13, 13, 40, dtype=torch.uint8)
+    patch, _ = cut(image, labels, np.array([6, 6, 20.0]), (13, 13, 13), variant)
+    oracle = CubicSpline(np.arange(4), bends[2, 0, 0])(np.linspace(0, 3, 13))
+    np.testing.assert_allclose(patch[0, 6, 6].numpy() - np.arange(14, 27), oracle, atol=1e-4)
+
+
+def test_elastic_deformation_has_the_asked_spread_also_with_other_control_points() -> None:
+    settings = replace(_STILL, chance=1.0, elastic_voxels=10.0, elastic_points=3, elastic_spline=True)
+    drawn = [sample(np.random.default_rng(seed), settings, dimensions=2).elastic for seed in range(40)]
+    assert all(bends is not None and bends.shape == (3, 3, 3, 3) for bends in drawn)
+    moved = np.array(drawn)[:, 1:]
+    assert moved.std() == pytest.approx(10, rel=0.05)
+    assert not np.array(drawn)[:, 0].any()
+
+
+def test_an_erased_box_holds_the_mean_and_nothing_else_changes() -> None:
+    image, _ = _blob()
+    settings = replace(_STILL, chance=1.0, erase=0.4)
+    erased = 0
+    for seed in range(10):
+        variant = sample(np.random.default_rng(seed), settings)
+        assert variant.erased is not None
+        changed = recolour(image, variant)
+        where = torch.nonzero((changed != image)[0])
+        sides = where.amax(dim=0) - where.amin(dim=0) + 1
+        assert len(where) == int(sides.prod())
+        assert (sides <= torch.tensor([0.4 * n + 2 for n in image.shape[1:]])).all()
+        torch.testing.assert_close(changed[changed != image], image.mean().expand(len(where)))
+        erased += len(where)
+    assert erased / image.numel() / 10 < 0.4**3
+
+
+def test_each_kind_of_change_is_drawn_as_often_as_asked() -> None:
+    settings = AugmentSettings(chance=0.25, erase=0.2, turn_chance=0.5, shear_degrees=10)
+    drawn = [sample(np.random.default_rng(seed), settings) for seed in range(400)]
+    counts = {
+        "elastic": sum(v.elastic is not None for v in drawn), "bias": sum(v.bias is not None for v in drawn),
+        "contrast": sum(v.gain != 1 for v in drawn), "brightness": sum(v.offset != 0 for v in drawn),
+        "gamma": sum(v.gamma != 1 for v in drawn), "blur": sum(v.blur_voxels > 0 for v in drawn),
+        "noise": sum(v.noise > 0 for v in drawn), "erase": sum(v.erased is not None for v in drawn),
+    }  # fmt: skip
+    assert all(60 < count < 140 for count in counts.values()), counts
+    assert 150 < sum(not np.array_equal(v.matrix, np.eye(3)) for v in drawn) < 250
+
+
+def test_contrast_and_brightness_are_a_straight_line() -> None:
+    image, _ = _blob()
+    torch.testing.assert_close(recolour(image, Variant(np.eye(3), gain=1.3, offset=-0.2)), image * 1.3 - 0.2)
+
+
+def test_kinds_that_are_off_do_not_shift_the_draws_of_the_others() -> None:
+    plain = AugmentSettings(chance=1.0, flip_axes=("i",))
+    more = replace(plain, quarter_turns=("k",), shear_degrees=20.0, erase=0.3)
+    for seed in range(10):
+        a, b = (sample(np.random.default_rng(seed), settings) for settings in (plain, more))
+        assert (a.gain, a.offset, a.gamma, a.noise_seed) == (b.gain, b.offset, b.gamma, b.noise_seed)
+        np.testing.assert_array_equal(a.elastic, b.elastic)
+
+
+def test_labels_stay_whole_numbers_and_move_with_the_image_under_everything_at_once() -> None:
+    settings = AugmentSettings(
+        chance=1.0, turn_chance=1.0, flip_axes=("k", "j", "i"), shear_degrees=20.0, quarter_turns=("k", "j", "i"),
+        elastic_points=3, elastic_spline=True, elastic_voxels=2.0,
+    )  # fmt: skip
+    labels = torch.zeros(24, 24, 24, dtype=torch.uint8)
+    labels[6:18, 5:12, 8:16], labels[6:18, 12:19, 8:16] = 3, 5
+    for seed in range(6):
+        variant = sample(np.random.default_rng(seed), settings)
+        patch, mask = cut(labels[None].float(), labels, _middle(labels.shape), (24, 24, 24), variant)
+        assert set(np.unique(mask)) <= {0, 3, 5}
+        # Away from the faces, where interpolation mixes values, image and labels agree.
+        sure = (patch[0] - patch[0].round()).abs() < 1e-3
+        known = sure & torch.isin(patch[0].round(), torch.tensor([0.0, 3.0, 5.0]))
+        assert float((mask[known] == patch[0].round()[known]).float().mean()) > 0.999
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flip_axes": ("x",)}, {"noise": -1.0}, {"gamma": 0.5}, {"chance": 2.0}, {"quarter_turns": ("r",)},
+        {"shear_degrees": 60.0}, {"shear_degrees": -1.0}, {"elastic_points": 1}, {"erase": 1.5},
+    ],
+)  # fmt: skip
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         AugmentSettings(**wrong)  # type: ignore[arg-type]
