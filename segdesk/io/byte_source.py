@@ -10,12 +10,7 @@ from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from segdesk.errors import ReadError
-
-MAX_BYTES = 1 << 35
-"""32 GiB: above this an image is refused before memory is touched."""
-
-_MAX_DEFLATE_RATIO = 1032
-"""No deflate stream expands more than this (zlib technical details), so a header may not promise more."""
+from segdesk.io.limits import MAX_DEFLATE_RATIO, require_size
 
 _STEP = 1 << 24
 _DAMAGE: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], isal_zlib.error))
@@ -58,6 +53,11 @@ class ByteSource:
         self._stream.close()
         self._raw.close()
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     def read(self, count: int) -> bytes:
         """Return up to `count` bytes."""
         try:
@@ -65,25 +65,32 @@ class ByteSource:
         except _DAMAGE as error:
             raise self._truncated() from error
 
+    def require_held(self, count: int) -> None:
+        """Refuse (``truncated``) a header that promises more bytes than the file can hold."""
+        if count > self._file_size * (MAX_DEFLATE_RATIO if self.is_gzip else 1):
+            raise self._truncated()
+
+    def skip(self, count: int) -> None:
+        """Leave out bytes, or all there are."""
+        while count > 0:
+            got = len(self.read(min(count, _STEP)))
+            if not got:
+                return
+            count -= got
+
     def read_array(self, dtype: np.dtype[np.generic], count: int) -> NDArray[np.generic]:
         """Return exactly `count` items as a flat array, in native byte order.
 
         Raises
         ------
         ReadError
-            ``too_large`` above `MAX_BYTES`; ``truncated`` when the file ends early or its
-            checksum fails: nothing is filled up with zeros. A promise that the file cannot
-            keep is refused before memory is allocated.
+            ``truncated`` when the file ends early or its checksum fails: nothing is filled up
+            with zeros. What the size policy refuses (`NeedsConsent`), and a promise that the
+            file cannot keep, is refused before memory is allocated.
         """
         needed = count * dtype.itemsize
-        if needed > MAX_BYTES:
-            raise ReadError(
-                f"{self._path.name} claims {needed >> 30} GiB of pixels; the limit is {MAX_BYTES >> 30} GiB.",
-                code="too_large",
-                path=self._path,
-            )
-        if needed > self._file_size * (_MAX_DEFLATE_RATIO if self.is_gzip else 1):
-            raise self._truncated()
+        self.require_held(needed)
+        require_size(self._path, needed, self._file_size)
         array = np.empty(count, dtype)
         self._fill(memoryview(cast(bytes, array.view(np.uint8))) if count else memoryview(b""))
         return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))

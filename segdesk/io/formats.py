@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from segdesk.errors import ReadError, UnsupportedFormat
+from segdesk.io.suspects import looking_at
 
 
 class Format(StrEnum):
@@ -72,6 +73,11 @@ def sniff(path: Path) -> Format:
     ReadError
         If it does not exist, is empty, or cannot be read.
     """
+    with looking_at(path):
+        return _told(path)
+
+
+def _told(path: Path) -> Format:
     head = _head(path)
     if not head:
         raise ReadError(f"{path.name} is empty; copy it again from its source.", path=path)

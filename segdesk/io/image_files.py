@@ -1,4 +1,4 @@
-"""Entries for single image files that are not DICOM: one table, one row a format."""
+"""Entries for files that are one thing each: all but DICOM images. One table, one row a format."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from segdesk.errors import Warn
 from segdesk.io.formats import Format
 from segdesk.io.series import SeriesEntry, SeriesKind
+from segdesk.io.suspects import looking_at
 
 
 def entry_of_file(path: Path, kind: Format, uid: str) -> SeriesEntry:
-    """Read the header of an image file.
+    """Read the header of an image or mask file.
 
     Parameters
     ----------
     path : Path
     kind : Format
-        As `segdesk.io.formats.sniff` said; not DICOM.
+        As `segdesk.io.formats.sniff` said; not `DICOM`.
     uid : str
-        What the entry is to be called.
+        What the entry is to be called, where the file has no series UID.
 
     Raises
     ------
     ReadError
         If the header is damaged or the content is no image.
     """
-    return _OPENERS[kind](path, kind, uid)
+    with looking_at(path):
+        return _OPENERS[kind](path, kind, uid)
 
 
 def _nifti_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
@@ -92,25 +93,27 @@ def _meta_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
 
 
 def _raster_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
-    """Pictures are small: they are decoded to learn shape and type, and again when opened."""
-    from segdesk.io.raster import read_raster
+    from segdesk.io.raster import RASTER_WARNINGS, open_raster, raster_geometry, read_raster
 
-    reader = partial(read_raster, path, kind)
-    volume = reader()
-    is_stack = volume.geometry.shape_kji[0] > 1
-    warnings: tuple[Warn, ...] = volume.warnings
+    header = open_raster(path, kind)
     return SeriesEntry(
         uid,
-        SeriesKind.STACK if is_stack else SeriesKind.IMAGE2D,
+        SeriesKind.STACK if header.shape_kji[0] > 1 else SeriesKind.IMAGE2D,
         "",
-        volume.geometry,
-        volume.array.dtype.name,
+        raster_geometry(header.shape_kji),
+        header.dtype.name,
         1,
-        reader,
-        warnings,
+        partial(read_raster, path, kind),
+        RASTER_WARNINGS,
         path.name,
         paths=(path,),
     )
+
+
+def _seg_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
+    from segdesk.io.dicom_seg.reader import seg_entry
+
+    return seg_entry(path)
 
 
 def _kind_of(time_points: int, slices: int) -> SeriesKind:
@@ -129,4 +132,5 @@ _OPENERS: dict[Format, _Opener] = {
     Format.PNG: _raster_entry,
     Format.JPEG: _raster_entry,
     Format.TIFF: _raster_entry,
+    Format.DICOM_SEG: _seg_entry,
 }

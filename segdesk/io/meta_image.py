@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ from segdesk.core.geometry import Geometry
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError, Warn
-from segdesk.io.byte_source import MAX_BYTES
+from segdesk.io.limits import MAX_DEFLATE_RATIO, file_bytes, require_size
 from segdesk.io.nifti import nan_warning
 
 _IMAGE_IO = "MetaImageIO"
 _MAX_HEADER_BYTES = 1 << 16
+_ITEM_BYTES = {
+    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4, "MET_LONG": 4,
+    "MET_ULONG": 4, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
+}  # fmt: skip
+"""Bytes of an element (MetaIO's metaTypes.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +34,32 @@ class MetaFile:
 
     Parameters
     ----------
-    path : Path
+    path, data_path : Path
+        Header, and where the voxels are (the same file, or one beside it).
     geometry : Geometry
         Of one time point.
     time_points, samples : int
     dtype : numpy dtype
+    image_bytes : int
+        Of all voxels.
     warnings : tuple of Warn
     """
 
     path: Path
+    data_path: Path
     geometry: Geometry
     time_points: int
     samples: int
     dtype: np.dtype[Any]
+    image_bytes: int
     warnings: tuple[Warn, ...]
 
 
 def open_meta(path: Path) -> MetaFile:
     """Read the header; raises `ReadError`."""
     keys = _keys(path)
-    _require_whole(keys, path)
+    data_path = _data_path(keys, path)
+    needed = _require_held(keys, data_path, path)
     reader = _reader(path)
     try:
         reader.ReadImageInformation()
@@ -57,18 +69,17 @@ def open_meta(path: Path) -> MetaFile:
         raise _damaged(path) from error
     if not 2 <= len(size) <= 4 or min(size) < 1:
         raise ReadError(f"{path.name} has {len(size)} axes; images of 2 to 4 axes are read.", path=path)
-    if np.prod(size, dtype=np.float64) * samples * dtype.itemsize > MAX_BYTES:
-        raise ReadError(f"{path.name} claims too many pixels to be read.", code="too_large", path=path)
     if samples not in (1, 3, 4) or (samples > 1 and dtype != np.uint8):
         raise ReadError(f"{path.name} holds vectors, not an image.", code="not_an_image", path=path)
     geometry = _geometry(reader, size, "elementspacing" in keys or "elementsize" in keys)
     warnings = () if geometry.spacing_known else (Warn("spacing_unknown", "The file gives no voxel size."),)
-    return MetaFile(path, geometry, size[3] if len(size) == 4 else 1, samples, dtype, warnings)
+    return MetaFile(path, data_path, geometry, size[3] if len(size) == 4 else 1, samples, dtype, needed, warnings)
 
 
 def read_meta(file: MetaFile, report: Progress = silent) -> Volume:
     """Read the voxels; raises `ReadError` (``truncated``) when they are not all there."""
     report(0, 1, file.path.name)
+    require_size(file.path, file.image_bytes, file_bytes([file.data_path]))
     try:
         image = _reader(file.path).Execute()
     except RuntimeError as error:
@@ -146,15 +157,36 @@ def _keys(path: Path) -> dict[str, str]:
     raise ReadError(f"{path.name} ends inside its MetaImage header.", code="truncated", path=path)
 
 
-def _require_whole(keys: dict[str, str], path: Path) -> None:
-    """Refuse data in other folders or many files, and data files that are missing."""
+def _data_path(keys: dict[str, str], path: Path) -> Path:
+    """Return where the voxels are; refuses data in other folders or many files, and missing ones."""
     name = keys["elementdatafile"]
     if name.upper() in ("LOCAL", "LOCALFILE"):
-        return
+        return path
     if name.upper().startswith("LIST") or "%" in name or Path(name).name != name:
         raise ReadError(f"{path.name} points at data outside its folder or in many files.", path=path)
     if not path.with_name(name).is_file():
         raise ReadError(f"{path.name} needs {name} beside it, which is missing.", path=path)
+    return path.with_name(name)
+
+
+def _require_held(keys: dict[str, str], data_path: Path, path: Path) -> int:
+    """Return the bytes that the header promises, before ITK sees it; refuses what the file cannot hold."""
+    try:
+        sizes = [int(part) for part in keys["dimsize"].split()]
+        samples = int(keys.get("elementnumberofchannels", "1"))
+        itemsize = _ITEM_BYTES[keys["elementtype"].upper().removesuffix("_ARRAY")]
+    except (KeyError, ValueError) as error:
+        raise ReadError(f"{path.name} has a damaged MetaImage header.", path=path) from error
+    if min(*sizes, samples) < 1:
+        raise ReadError(f"{path.name} has impossible sizes.", path=path)
+    needed, stored = math.prod(sizes) * samples * itemsize, file_bytes([data_path])
+    is_compressed = keys.get("compresseddata", "").lower().startswith("t")
+    is_text = keys.get("binarydata", "true").lower().startswith("f")
+    # As text a value takes a digit and a blank at least.
+    held = needed * 2 // itemsize - 1 if is_text else needed
+    if held > stored * (MAX_DEFLATE_RATIO if is_compressed else 1):
+        raise _damaged(path)
+    return needed
 
 
 def _geometry(reader: Any, size: tuple[int, ...], spacing_known: bool) -> Geometry:

@@ -15,6 +15,7 @@ from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError, Warn
 from segdesk.io.byte_source import ByteSource
 from segdesk.io.label_json import table_from_json
+from segdesk.io.limits import file_bytes, require_size
 from segdesk.io.nifti_header import NiftiHeader, parse_header
 
 _HEAD_BYTES = 544
@@ -47,6 +48,7 @@ def open_nifti(path: Path) -> NiftiFile:
         header = parse_header(head, path)
         if header.is_pair:
             return NiftiFile(path, header)
+        source.require_held(header.data_offset + header.voxel_count * header.stored_dtype.itemsize)
         start = header.extension_offset
         tail = head[start : header.data_offset]
         missing = min(header.data_offset, _MAX_EXTENSION_BYTES) - len(head)
@@ -72,7 +74,9 @@ def read_nifti(file: NiftiFile, report: Progress = silent) -> Volume:
     header, path = file.header, file.path
     report(0, 1, path.name)
     with ByteSource(_image_path(path) if header.is_pair else path) as source:
-        _skip(source, header.data_offset)
+        itemsize = max(header.stored_dtype.itemsize, header.dtype.itemsize)
+        require_size(path, header.voxel_count * itemsize, file_bytes([source.path]))
+        source.skip(header.data_offset)
         stored = source.read_array(header.stored_dtype, header.voxel_count)
     shape: tuple[int, ...] = header.geometry.shape_kji
     shape = (header.time_points, *shape) if header.time_points > 1 else shape
@@ -118,14 +122,6 @@ def rescaled(stored: NDArray[Any], slope: float, intercept: float, dtype: np.dty
         slab += intercept
         target[start : start + _SLAB] = slab
     return array
-
-
-def _skip(source: ByteSource, count: int) -> None:
-    while count > 0:
-        got = len(source.read(min(count, _MAX_EXTENSION_BYTES)))
-        if not got:
-            return
-        count -= got
 
 
 def _image_path(header_path: Path) -> Path:

@@ -7,6 +7,7 @@ Read by segdesk itself, not through ITK: ITK refuses shear, flattens the layers 
 from __future__ import annotations
 
 import bz2
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError
 from segdesk.io.byte_source import ByteSource
+from segdesk.io.limits import file_bytes, require_size
 from segdesk.io.nifti import nan_warning
 from segdesk.io.nrrd_header import MAX_HEADER_BYTES, NrrdHeader, parse_nrrd_header
 
@@ -93,18 +95,22 @@ def read_layers(file: NrrdFile) -> NDArray[Any]:
 
 
 def _read_flat(file: NrrdFile) -> NDArray[Any]:
-    header, count = file.header, int(np.prod(file.header.sizes, dtype=np.int64))
+    header, count = file.header, math.prod(file.header.sizes)
     data_path = file.path if header.data_file is None else file.path.with_name(header.data_file)
     if not data_path.is_file():
         raise ReadError(f"{file.path.name} needs {data_path.name} beside it, which is missing.", path=file.path)
     start = header.header_size if header.data_file is None else 0
     if header.byte_skip == -1 and header.encoding == "raw":
-        start = data_path.stat().st_size - count * header.dtype.itemsize
+        start = max(0, data_path.stat().st_size - count * header.dtype.itemsize)
     start = _after_lines(data_path, start, header.line_skip)
     with ByteSource(data_path, start, header.encoding == "gzip") as source:
         if header.encoding in ("raw", "gzip"):
-            source.read(max(0, header.byte_skip))
+            source.skip(header.byte_skip)
             return source.read_array(header.dtype, count)
+        stored = file_bytes([data_path])
+        if header.encoding == "ascii" and 2 * count - 1 > stored:
+            raise ReadError(f"{data_path.name} ends early; copy it again.", code="truncated", path=data_path)
+        require_size(data_path, count * header.dtype.itemsize, stored)
         content = source.read(-1)[max(0, header.byte_skip) :]
     return _decode(content, header, count, data_path)
 
@@ -130,7 +136,8 @@ def _after_lines(path: Path, start: int, lines: int) -> int:
     with path.open("rb") as file:
         file.seek(start)
         for _ in range(lines):
-            file.readline()
+            if not file.readline():
+                break
         return file.tell()
 
 

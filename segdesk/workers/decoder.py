@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import sys
 import weakref
@@ -96,7 +97,9 @@ class Decoder:
         message = {
             "op": "call",
             "function": function.__name__,
-            "arguments": Packer().pack({name: value for name, value in bound.items() if value is not None}),
+            "arguments": Packer(inline_bytes=math.inf).pack(
+                {name: value for name, value in bound.items() if value is not None}
+            ),
             "reports": "report" in signature(function).parameters,
         }
         call = Call(message, Path(cast(Path, next(iter(bound.values())))), report)
@@ -127,7 +130,7 @@ class Decoder:
         path = Path(death.path)
         if path == call.path or path in call.marked or len(call.marked) >= MAX_MARKED:
             return False
-        call.marked[path] = death
+        call.marked[path] = ReadError(death.message, code=death.code, path=path)
         return True
 
     def _answer(self, call: Call, then_read: tuple[FoundScan, int] | None = None) -> tuple[Any, Message]:

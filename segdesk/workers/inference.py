@@ -182,6 +182,7 @@ class _Request:
         if options.probabilities:
             shape = (len(spec.label_values), *self._grid.shape_kji)
             self._probabilities = blocks.reserve(shape, np.float32)
+        self._uncertainty = blocks.reserve(self._grid.shape_kji, np.float32) if options.uncertainty else None
         wanted = channels
         if set(spec.channel_names) <= set(channels):
             wanted = {name: channels[name] for name in spec.channel_names}
@@ -194,6 +195,7 @@ class _Request:
             "channels": sent,
             "labels": self._labels.to_json(),
             "probabilities": None if self._probabilities is None else self._probabilities.to_json(),
+            "uncertainty": None if self._uncertainty is None else self._uncertainty.to_json(),
         }
 
     def prediction(self, answer: Message) -> Prediction:
@@ -209,8 +211,9 @@ class _Request:
             created=datetime.fromisoformat(answer["origin"]["created"]),
         )
         probabilities = None if self._probabilities is None else self._blocks.take(self._probabilities)
+        uncertainty = None if self._uncertainty is None else self._blocks.take(self._uncertainty)
         label_map = LabelMap((labels,), self._grid, self._folder.spec.label_table, origin)
-        return Prediction(label_map, answer["manifest"], probabilities)
+        return Prediction(label_map, answer["manifest"], probabilities, uncertainty)
 
 
 def _stops(child: ChildProcess, request_id: int) -> bool:

@@ -1,7 +1,7 @@
 """What goes over the pipe between window and a child: one JSON object a line.
 
-For inference, parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities"}``
-and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|"cancelled", "id", ...}``.
+For inference, parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities",
+"uncertainty"}`` and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|"cancelled", "id", ...}``.
 Names of patients and files of images are never sent.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from segdesk import errors
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
-from segdesk.core.prediction import PredictOptions
+from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import SegdeskError, WorkerError
 from segdesk.workers.shared_array import ArrayRef, BorrowedBlocks
@@ -92,6 +92,7 @@ def options_to_json(options: PredictOptions) -> Message:
         "roi": roi,
         "flips": options.flips,
         "probabilities": options.probabilities,
+        "uncertainty": options.uncertainty,
     }
 
 
@@ -101,7 +102,8 @@ def options_from_json(fields: Message) -> PredictOptions:
     if fields["roi"] is not None:
         (k0, j0, i0), (k1, j1, i1) = fields["roi"]
         roi = Box((k0, j0, i0), (k1, j1, i1))
-    return PredictOptions(**{**fields, "roi": roi})
+    uncertainty = None if fields["uncertainty"] is None else Uncertainty(fields["uncertainty"])
+    return PredictOptions(**{**fields, "roi": roi, "uncertainty": uncertainty})
 
 
 def error_to_json(error: SegdeskError) -> Message:

@@ -33,6 +33,11 @@ _HOMES = ("segdesk.core.", "segdesk.io.", "segdesk.errors")
 class Packer:
     """Turns values into plain ones and keeps aside what is not text.
 
+    Parameters
+    ----------
+    inline_bytes : float
+        Arrays up to this size are put into the text.
+
     Attributes
     ----------
     arrays : list of ndarray
@@ -41,7 +46,8 @@ class Packer:
         Functions (readers of entries), in the order of their numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inline_bytes: float = INLINE_BYTES) -> None:
+        self._inline_bytes = inline_bytes
         self.arrays: list[NDArray[Any]] = []
         self.calls: list[Callable[..., object]] = []
 
@@ -77,7 +83,7 @@ class Packer:
         raise TypeError(f"{type(value).__name__} cannot be sent to another process")
 
     def _array(self, value: NDArray[Any]) -> Plain:
-        if value.nbytes <= INLINE_BYTES and value.dtype.kind in "biuf":
+        if value.nbytes <= self._inline_bytes and value.dtype.kind in "biuf":
             return {
                 "is": "array",
                 "dtype": value.dtype.str,

@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from segdesk.core.progress import Progress
 from segdesk.errors import ReadError
+from segdesk.io.dicom.deflated import require_modest_deflate
 from segdesk.io.dicom.frames import frames_of
 from segdesk.io.dicom.header_scan import ScannedHeader, scan_header
 from segdesk.io.dicom.model import Instance, PixelLayout
@@ -107,6 +108,7 @@ def read_instance_by_pydicom(path: Path) -> Instance | None:
     """Read one header of any form; as `read_instance`, which reads plain ones itself."""
     try:
         with path.open("rb") as file:
+            require_modest_deflate(file, path)
             dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
             is_implicit = dataset.original_encoding[0] is True
             opened = ScannedHeader(dataset, _transfer_syntax(dataset), is_implicit, file.tell())

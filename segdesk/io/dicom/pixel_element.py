@@ -16,6 +16,7 @@ from pydicom.uid import (
 
 from segdesk.errors import ReadError
 from segdesk.io.dicom.model import PixelLayout
+from segdesk.io.limits import file_bytes
 
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _GROUP = 0x7FE0
@@ -77,6 +78,9 @@ def find_pixel_element(file: BinaryIO, syntax: str, is_implicit: bool, path: Pat
 def require_whole(layout: PixelLayout, path: Path) -> None:
     """Refuse when frames x rows x columns disagree with the bytes (GEOMETRY check 41)."""
     if layout.data_offset < 0:
+        # Every frame of encapsulated pixels lies in at least one fragment with a head of 8 bytes.
+        if layout.transfer_syntax != DeflatedExplicitVRLittleEndian and layout.frames > file_bytes([path]) // 8:
+            raise ReadError(f"{path.name} cannot hold the frames it announces.", code="truncated", path=path)
         return
     pixels = layout.rows * layout.columns * layout.samples * layout.frames
     expected = (pixels * layout.bits_allocated + 7) // 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import defaultdict
@@ -19,6 +20,7 @@ from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError, Warn
 from segdesk.io.dicom.model import Instance, Slice
 from segdesk.io.dicom.pixels import decoded_frames, stored_dtype
+from segdesk.io.limits import file_bytes, require_size
 from segdesk.io.nifti import nan_warning
 
 _THREADS = min(8, os.cpu_count() or 1)
@@ -86,6 +88,8 @@ class DicomVolume:
         first = self.points[0][0]
         shape: tuple[int, ...] = (count, first.frame.rows, first.frame.columns)
         shape = (*shape, 3) if first.instance.layout.is_colour else shape
+        paths = {each.instance.path for point in self.points for each in point}
+        require_size(first.instance.path, math.prod(shape) * self.dtype.itemsize, file_bytes(paths))
         array = _Slots(np.empty(shape, self.dtype))
         groups = list(self._by_file().values())
         with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
