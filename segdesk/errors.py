@@ -170,6 +170,7 @@ CODES: tuple[Code, ...] = (
         ),
         ("other_series", "The contours were drawn on another image.", "Check that they fit this one."),
         ("renumbered", "Numbers that a mask cannot hold were replaced.", "Names are kept; read the message."),
+        ("thresholded", "Fractions were cut at one half.", "Know it when you measure the border."),
         ("simulated", "A reader is simulated.", "Not a person's reading."),
         ("no_pictures", "The window cannot be drawn here.", "Install the system libraries named in the README."),
         ("no_consensus", "The raters do not overlap, or STAPLE distrusts one.", "Send the case to an adjudicator."),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segdesk.core.geometry import Grid
 from segdesk.core.labels import LabelMap
+from segdesk.core.placement import lay_on
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import GeometryMismatch, InconsistentSeries, InvalidMask, NotFound, ReadError, UsageError
 from segdesk.io.formats import Format, sniff
+from segdesk.io.reference import Reference, ReferenceGrid, one_that_fits, references_of
 from segdesk.io.scan import header_file_of, scan
 from segdesk.io.series import ScanResult, SeriesEntry, SeriesKind
 
@@ -47,19 +50,25 @@ def read_volume(
     return (entry if as_stack else entry.require_volume()).read(report)
 
 
-def read_labels(path: Path | str) -> LabelMap:
+def read_labels(path: Path | str, *, reference: Reference | None = None, report: Progress = silent) -> LabelMap:
     """Read a mask.
 
     Parameters
     ----------
     path : path-like
-        NIfTI, NRRD, .seg.nrrd, MetaImage, PNG, TIFF, or DICOM with whole numbers.
+        NIfTI, NRRD, .seg.nrrd, MetaImage, PNG, TIFF, DICOM Segmentation, or DICOM images with
+        whole numbers. A folder means the one mask in it, or else its one image.
+    reference : path-like or Geometry or SliceStackGeometry, optional
+        The image the mask belongs to, or its grid: the mask comes back on the whole of that
+        grid, matched by places in the patient. Without it, on the mask's own grid.
+    report : Progress
 
     Returns
     -------
     LabelMap
-        With the names and colours of the file, default ones for other values; .seg.nrrd
-        keeps overlapping segments in layers.
+        With the names, colours and codes of the file, default ones for other values;
+        .seg.nrrd and DICOM Segmentation keep overlapping segments in layers. `warnings`
+        says what the user must know.
 
     Raises
     ------
@@ -67,24 +76,22 @@ def read_labels(path: Path | str) -> LabelMap:
         If the file cannot be read.
     InvalidMask
         If its values are no whole numbers from 0 to 65535.
+    GeometryMismatch
+        If its voxels are not the reference's.
     """
     path = header_file_of(Path(path))
+    references = references_of(reference, report)
     if path.is_dir():
-        return _as_labels(read_volume(path), path)
+        found = scan(path, report)
+        if not found.masks:
+            return _laid(_as_labels(_chosen(found, None).require_volume().read(report), path), references)
+        path = _one_mask(found).paths[0]
     kind = sniff(path)
-    if kind is Format.NRRD:
-        from segdesk.io.nrrd import open_nrrd
-        from segdesk.io.seg_nrrd import read_nrrd_labels
+    if kind is Format.DICOM_SEG:
+        from segdesk.io.dicom_seg.reader import read_seg
 
-        return read_nrrd_labels(open_nrrd(path))
-    if kind in (Format.PNG, Format.JPEG, Format.TIFF):
-        from segdesk.io.raster import raster_geometry, read_raster_indices
-
-        pixels = read_raster_indices(path, kind)
-        return LabelMap.of(pixels, raster_geometry((pixels.shape[0], pixels.shape[1], pixels.shape[2])))
-    if kind in (Format.NIFTI, Format.ANALYZE):
-        return _nifti_labels(path)
-    return _as_labels(read_volume(path), path)
+        return read_seg(path, references, report)
+    return _laid(_read_array_mask(path, kind), references)
 
 
 def require_same_grid(candidate: Grid, reference: Grid) -> None:
@@ -107,8 +114,8 @@ def _chosen(found: ScanResult, series_uid: str | None) -> SeriesEntry:
             if entry.uid == series_uid:
                 return entry
         raise NotFound(f"{found.path.name} has no series {series_uid!r}; see segdesk info.", path=found.path)
-    spatial = [entry for entry in found.series if entry.kind in _SPATIAL]
-    candidates = spatial or list(found.series)
+    spatial = [entry for entry in found.images if entry.kind in _SPATIAL]
+    candidates = spatial or list(found.images)
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
@@ -116,7 +123,39 @@ def _chosen(found: ScanResult, series_uid: str | None) -> SeriesEntry:
     if found.refused:
         first = found.refused[0]
         raise InconsistentSeries(first.message, code=first.code, path=found.path)
+    if found.masks:
+        message = f"{found.path.name} holds masks but no image; open the image they belong to."
+        raise ReadError(message, code="not_an_image", path=found.path)
     raise ReadError(f"{found.path.name} holds no image segdesk can open.", code="empty", path=found.path)
+
+
+def _one_mask(found: ScanResult) -> SeriesEntry:
+    if len(found.masks) > 1:
+        raise UsageError(_several(list(found.masks)), code="several_series", path=found.path)
+    return found.masks[0]
+
+
+def _laid(labels: LabelMap, references: Sequence[ReferenceGrid]) -> LabelMap:
+    """Bring a mask onto the one reference that it fits; there may be none."""
+    if not references:
+        return labels
+    return one_that_fits(references, lambda each: lay_on(labels, each.grid))[1]
+
+
+def _read_array_mask(path: Path, kind: Format) -> LabelMap:
+    if kind is Format.NRRD:
+        from segdesk.io.nrrd import open_nrrd
+        from segdesk.io.seg_nrrd import read_nrrd_labels
+
+        return read_nrrd_labels(open_nrrd(path))
+    if kind in (Format.PNG, Format.JPEG, Format.TIFF):
+        from segdesk.io.raster import raster_geometry, read_raster_indices
+
+        pixels = read_raster_indices(path, kind)
+        return LabelMap.of(pixels, raster_geometry((pixels.shape[0], pixels.shape[1], pixels.shape[2])))
+    if kind in (Format.NIFTI, Format.ANALYZE):
+        return _nifti_labels(path)
+    return _as_labels(read_volume(path), path)
 
 
 def _several(entries: list[SeriesEntry]) -> str:

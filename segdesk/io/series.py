@@ -9,13 +9,18 @@ from pathlib import Path
 
 from segdesk.core.box import Index3
 from segdesk.core.geometry import Geometry, Grid
+from segdesk.core.labels import Label, LabelMap
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import Volume
-from segdesk.errors import InconsistentSeries, Warn, code_named
+from segdesk.errors import InconsistentSeries, UsageError, Warn, code_named
+from segdesk.io.label_json import concept_to_json
 
 Json = dict[str, object]
 Reader = Callable[[Progress], Volume]
 """Reads the voxels of one entry; raises `ReadError`; lets `Cancelled` pass."""
+
+MaskReader = Callable[[Progress], LabelMap]
+"""Reads the labels of one entry, on the entry's own grid."""
 
 
 class SeriesKind(StrEnum):
@@ -43,6 +48,41 @@ class Refusal:
     def to_json(self) -> Json:
         """Return the JSON form of CONTRACT."""
         return {"code": self.code, "message": self.message, "files": self.files}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSummary:
+    """What a mask object holds, as its header says.
+
+    Parameters
+    ----------
+    kind : str
+        "BINARY", "FRACTIONAL", "LABELMAP"...
+    labels : tuple of Label
+        Ascending by value.
+    referenced_series_uid : str
+        Series of the image it was drawn on, "" when it is not said.
+    """
+
+    kind: str
+    labels: tuple[Label, ...]
+    referenced_series_uid: str = ""
+
+    def to_json(self) -> Json:
+        """Return the JSON form: type, image, and one row a segment."""
+        return {
+            "type": self.kind,
+            "referenced_series_uid": self.referenced_series_uid or None,
+            "segments": [
+                {
+                    "number": label.value,
+                    "name": label.name,
+                    "colour_rgb": list(label.colour_rgb),
+                    **concept_to_json(label.concept),
+                }
+                for label in self.labels
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +119,14 @@ class SeriesEntry:
     patient_position : str
         PatientPosition as DICOM spells it ("HFS", "FFDR"...): text only, the geometry is
         that of the slices' own orientation.
+    patient_key : str
+        Tells patients apart without naming them; "" when unknown.
+    worst_deviation_mm : float, optional
+        Of a slice from its place on the fitted line; None where positions were not judged.
+    mask : MaskSummary, optional
+        What is in it, for objects that are masks by their kind (DICOM SEG); None for images.
+    mask_reader : callable, optional
+        Reads the labels of such an object.
     """
 
     uid: str
@@ -94,6 +142,16 @@ class SeriesEntry:
     refusal: Refusal | None = None
     paths: tuple[Path, ...] = field(default=(), repr=False)
     patient_position: str = ""
+    patient_key: str = field(default="", repr=False)
+    worst_deviation_mm: float | None = None
+
+    mask: MaskSummary | None = None
+    mask_reader: MaskReader | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it is a mask by its kind and never "the series of the folder"."""
+        return self.mask is not None
 
     @property
     def shape_kji(self) -> Index3:
@@ -126,6 +184,20 @@ class SeriesEntry:
         """
         return self.reader(report)
 
+    def read_labels(self, report: Progress = silent) -> LabelMap:
+        """Read the labels of a mask object, on `geometry`.
+
+        Raises
+        ------
+        ReadError
+            As `read`.
+        UsageError
+            If the entry is an image.
+        """
+        if self.mask_reader is None:
+            raise UsageError(f"{self.description or self.uid} is an image; read it as one.")
+        return self.mask_reader(report)
+
     def require_volume(self) -> SeriesEntry:
         """Return itself; InconsistentSeries with the gate's reason when it is only a stack."""
         if self.refusal is not None:
@@ -149,7 +221,10 @@ class SeriesEntry:
             "dtype": self.dtype,
             "orientation": self.orientation,
             "patient_position": self.patient_position or None,
+            "worst_deviation_mm": self.worst_deviation_mm,
             "files": self.files,
+            "is_mask": self.is_mask,
+            **({} if self.mask is None else {"segmentation": self.mask.to_json()}),
             "warnings": [warning.to_json() for warning in self.warnings],
         }
 
@@ -165,7 +240,7 @@ class ScanResult:
     series : tuple of SeriesEntry
         What can be opened.
     skipped : int
-        Files that are no images (text, reports, structure sets).
+        Files that are neither images nor masks (text, reports).
     refused : tuple of Refusal
         Images that cannot be opened, or not as a volume, and why.
     """
@@ -174,6 +249,16 @@ class ScanResult:
     series: tuple[SeriesEntry, ...]
     skipped: int
     refused: tuple[Refusal, ...]
+
+    @property
+    def images(self) -> tuple[SeriesEntry, ...]:
+        """The entries that are images: what "the one series of the folder" means."""
+        return tuple(entry for entry in self.series if not entry.is_mask)
+
+    @property
+    def masks(self) -> tuple[SeriesEntry, ...]:
+        """The entries that are masks by their kind."""
+        return tuple(entry for entry in self.series if entry.is_mask)
 
     def to_json(self) -> Json:
         """Return the JSON form of CONTRACT (`info`)."""
