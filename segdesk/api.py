@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segdesk.core.box import Box
-from segdesk.core.prediction import Prediction, PredictOptions
+from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import Volume
-from segdesk.errors import ModelError
+from segdesk.errors import ModelError, UsageError
 from segdesk.zoo.catalogue import find_model
 
 
@@ -23,6 +23,7 @@ def predict(
     roi: Box | None = None,
     flips: bool = False,
     probabilities: bool = False,
+    uncertainty: Uncertainty | str | None = None,
 ) -> Prediction:
     """Let a model draft a mask.
 
@@ -36,13 +37,14 @@ def predict(
         "auto", "cpu", "cuda" or "cuda:N".
     report : Progress, optional
         Called between windows; may raise `segdesk.core.progress.Cancelled`.
-    overlap, roi, flips, probabilities
+    overlap, roi, flips, probabilities, uncertainty
         As in `PredictOptions`.
 
     Returns
     -------
     Prediction
-        ``.labels`` on the grid of the image, ``.manifest``, and ``.probabilities`` on request.
+        ``.labels`` on the grid of the image, ``.manifest``, and ``.probabilities`` and
+        ``.uncertainty`` on request.
 
     Raises
     ------
@@ -59,8 +61,16 @@ def predict(
     folder = find_model(model)
     folder.verify()
     channels = _channels(volume, folder.spec.channel_names)
-    options = PredictOptions(device, overlap, roi, flips, probabilities)
+    kind = None if uncertainty is None else _kind_named(uncertainty)
+    options = PredictOptions(device, overlap, roi, flips, probabilities, kind)
     return run_network(channels, folder.path, options, report or silent)
+
+
+def _kind_named(name: str) -> Uncertainty:
+    try:
+        return Uncertainty(name)
+    except ValueError:
+        raise UsageError(f"Uncertainty is entropy or flips, not {name!r}.") from None
 
 
 def _channels(volume: Volume | Mapping[str, Volume], names: tuple[str, ...]) -> Mapping[str, Volume]:

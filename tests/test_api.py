@@ -87,6 +87,13 @@ def test_predict_gives_labels_on_the_grid_of_the_image(toy_model: Path) -> None:
     np.testing.assert_allclose(prediction.probabilities.sum(axis=0), 1.0, atol=1e-5)
 
 
+def test_predict_tells_where_it_is_unsure(toy_model: Path) -> None:
+    volume = marker_volume(oblique_geometry((9, 12, 14)))
+    assert segdesk.predict(volume, toy_model, "cpu", uncertainty="entropy").uncertainty.shape == volume.array.shape
+    with pytest.raises(segdesk.errors.UsageError, match="entropy or flips"):
+        segdesk.predict(volume, toy_model, "cpu", uncertainty="doubt")
+
+
 def test_predict_takes_channels_by_name(toy_model: Path) -> None:
     volume = marker_volume(oblique_geometry((9, 12, 14)))
     one = segdesk.predict(volume, toy_model, "cpu").labels.array

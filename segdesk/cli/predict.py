@@ -13,8 +13,8 @@ from segdesk.cli.console import Console, Page
 from segdesk.cli.files import require_exists, require_free
 from segdesk.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
 from segdesk.cli.predict_folder import predict_folder
-from segdesk.cli.prediction_job import PredictionJob
-from segdesk.core.prediction import PredictOptions
+from segdesk.cli.prediction_job import PredictionJob, Targets
+from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.errors import UsageError
 from segdesk.session.roi import parse_roi
 from segdesk.zoo.catalogue import find_model
@@ -29,6 +29,10 @@ OverlapOption = Annotated[float, typer.Option(help="Overlap of neighbouring wind
 TtaOption = Annotated[bool, typer.Option("--tta", help="Average over mirrored copies: slower, a little better.")]
 RoiOption = Annotated[str, typer.Option(help="Predict only in k0:k1,j0:j1,i0:i1 (voxels).")]
 ProbabilitiesOption = Annotated[Path | None, typer.Option(help="Write the probability of every label here too.")]
+UncertaintyOption = Annotated[Path | None, typer.Option(help="Write a map of where the model is unsure (0 to 1) here.")]
+KindOption = Annotated[
+    Uncertainty, typer.Option(help="Entropy of the probabilities, or how much the mirrored copies of --tta disagree.")
+]
 
 
 def predict(
@@ -41,6 +45,8 @@ def predict(
     tta: TtaOption = False,
     roi: RoiOption = "",
     probabilities: ProbabilitiesOption = None,
+    uncertainty: UncertaintyOption = None,
+    uncertainty_kind: KindOption = Uncertainty.ENTROPY,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -48,21 +54,23 @@ def predict(
     """Draft a mask of an image, or of every case in a folder; a second run goes on where the first stopped."""
     require_exists(src)
     box = parse_roi(roi) if roi else None
-    options = PredictOptions(device, overlap, box, flips=tta, probabilities=probabilities is not None)
+    kind = None if uncertainty is None else uncertainty_kind
+    options = PredictOptions(device, overlap, box, tta, probabilities is not None, kind)
     job = PredictionJob(find_model(model), options, overwrite)
     job.model.verify()
     console = Console(json=json, quiet=quiet)
+    targets = Targets(dst, probabilities, uncertainty)
     if dst.name.lower().endswith(_MASK_SUFFIXES):
         case = single_case(src, channel or (), job.model.spec.channel_names)
-        require_free((dst, probabilities), overwrite=overwrite, inputs=list(case.channels.values()))
+        require_free(targets.all, overwrite=overwrite, inputs=list(case.channels.values()))
         with console.progress("Predicting") as report:
             prediction = job.predict(case, report)
-        job.write(prediction, dst, probabilities)
+        job.write(prediction, targets)
         console.show(prediction.manifest, lambda page: _case_page(page, dst, prediction.manifest))
     elif channel:
         raise UsageError("--channel names the files of one case; for a folder of cases use one sub-folder per case.")
     else:
-        predict_folder(src, dst, probabilities, job, console)
+        predict_folder(src, targets, job, console)
 
 
 def _case_page(page: Page, target: Path, manifest: Mapping[str, Any]) -> None:

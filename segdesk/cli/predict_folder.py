@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segdesk.cli.cases import find_cases
 from segdesk.cli.console import Console, Json, Page, Refused, to_json_text
-from segdesk.cli.prediction_job import PredictionJob
+from segdesk.cli.prediction_job import PredictionJob, Targets
 from segdesk.errors import ReadError, SegdeskError, UsageError, Warn, WriteError
 from segdesk.io.atomic import replace_file
 from segdesk.session.roi import roi_text
@@ -15,37 +15,36 @@ RUN_RECORD = "segdesk-predict.json"
 """Beside the masks: the model and options they were made with, so that a resumed run cannot mix two."""
 
 
-def predict_folder(src: Path, dst: Path, probabilities: Path | None, job: PredictionJob, console: Console) -> None:
-    """Predict every case in `src` that has no mask in `dst` yet.
+def predict_folder(src: Path, folders: Targets, job: PredictionJob, console: Console) -> None:
+    """Predict every case in `src` that has no mask in the folder of masks yet.
 
     Raises
     ------
     Refused
         After all cases, when some failed; those that were written stay.
     """
+    dst = folders.mask
     if not src.is_dir():
         raise UsageError(f"{dst.name} is no mask file name; give it an extension such as .nii.gz.")
     cases, skipped = find_cases(src, job.model.spec.channel_names)
     if not cases:
         raise ReadError(f"There are no images in {src}.", code="empty", path=src)
-    _require_folder(dst)
+    for folder in folders.all:
+        _require_folder(folder)
     _require_same_run(dst, job)
-    if probabilities is not None:
-        _require_folder(probabilities)
     console.warn([Warn("case_excluded", f"{path.name} is no image and was left out.") for path in skipped])
     payload: Json = {"cases": [], "already_there": [], "failed": [], "skipped": [path.name for path in skipped]}
     with console.progress("Predicting") as report:
         for case in cases:
-            target = dst / f"{case.name}.nii.gz"
-            extra = None if probabilities is None else probabilities / f"{case.name}.nii.gz"
-            if target.exists() and not job.overwrite:
+            targets = folders.of_case(case.name)
+            if targets.mask.exists() and not job.overwrite:
                 payload["already_there"].append(case.name)
                 continue
             try:
                 prediction = job.predict(case, report)
-                for output in (dst, *(() if probabilities is None else (probabilities,))):
-                    _begin(output, job)
-                job.write(prediction, target, extra)
+                for folder in folders.all:
+                    _begin(folder, job)
+                job.write(prediction, targets)
             except SegdeskError as error:
                 payload["failed"].append({"case": case.name, **error.to_json()})
             else:

@@ -14,6 +14,28 @@ from segdesk.zoo.model_folder import ModelFolder
 
 
 @dataclass(frozen=True, slots=True)
+class Targets:
+    """Where the answer goes: files for one case, folders for many."""
+
+    mask: Path
+    probabilities: Path | None = None
+    uncertainty: Path | None = None
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Those that were asked for."""
+        return tuple(path for path in (self.mask, self.probabilities, self.uncertainty) if path is not None)
+
+    def of_case(self, name: str) -> Targets:
+        """Return the files of a case in these folders."""
+        mask, probabilities, uncertainty = (
+            None if folder is None else folder / f"{name}.nii.gz"
+            for folder in (self.mask, self.probabilities, self.uncertainty)
+        )
+        return Targets(mask or self.mask, probabilities, uncertainty)
+
+
+@dataclass(frozen=True, slots=True)
 class PredictionJob:
     """What is the same for every case of a run."""
 
@@ -29,10 +51,13 @@ class PredictionJob:
         channels = {name: read_volume(path, report=report) for name, path in case.channels.items()}
         return predict(channels, self.model.path, self.options, report)
 
-    def write(self, prediction: Prediction, target: Path, probabilities: Path | None) -> None:
-        """Write the mask and, where asked for, the probabilities: one "time point" per label, background first."""
-        write_labels(prediction.labels, target, overwrite=self.overwrite)
-        if probabilities is not None:
+    def write(self, prediction: Prediction, targets: Targets) -> None:
+        """Write what was asked for; probabilities have one "time point" per label, background first."""
+        write_labels(prediction.labels, targets.mask, overwrite=self.overwrite)
+        grid = prediction.labels.geometry
+        if targets.probabilities is not None:
             array = prediction.probabilities
-            volume = Volume(array, prediction.labels.geometry, time_points=array.shape[0])
-            write_volume(volume, probabilities, overwrite=self.overwrite)
+            volume = Volume(array, grid, time_points=array.shape[0])
+            write_volume(volume, targets.probabilities, overwrite=self.overwrite)
+        if targets.uncertainty is not None:
+            write_volume(Volume(prediction.uncertainty, grid), targets.uncertainty, overwrite=self.overwrite)

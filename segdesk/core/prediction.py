@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,17 @@ from segdesk.core.box import Box
 from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Progress
 from segdesk.core.volume import Volume
+
+
+class Uncertainty(StrEnum):
+    """A map of where a model is unsure, 0 to 1.
+
+    ``entropy``: entropy of the class probabilities as a part of its maximum. ``flips``: variance of the
+    probabilities over the mirrored copies of test-time augmentation, summed over the classes.
+    """
+
+    ENTROPY = "entropy"
+    FLIPS = "flips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +38,12 @@ class PredictOptions:
     roi : Box, optional
         Predict only inside this box of the source grid; background elsewhere.
     flips : bool
-        Average over mirrored copies (test-time augmentation).
+        Average over mirrored copies (test-time augmentation), along the axes the model was trained to be
+        mirrored on; ``flips`` uncertainty needs it.
     probabilities : bool
         Also return per-label probabilities.
+    uncertainty : Uncertainty, optional
+        Also return this map.
     """
 
     device: str = "auto"
@@ -36,6 +51,7 @@ class PredictOptions:
     roi: Box | None = None
     flips: bool = False
     probabilities: bool = False
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +66,14 @@ class Prediction:
         The run manifest of CONTRACT (model, device, seconds, windows, ...), JSON-able.
     probabilities : ndarray of float32, shape (C, K, J, I), optional
         Softmax per label value, background first; only when asked for.
+    uncertainty : ndarray of float32, shape (K, J, I), optional
+        0 certain, 1 not at all; 0 outside a region of interest; only when asked for.
     """
 
     labels: LabelMap
     manifest: Mapping[str, Any]
     probabilities: Any = field(default=None, repr=False)
+    uncertainty: Any = field(default=None, repr=False)
 
 
 class Predictor(Protocol):

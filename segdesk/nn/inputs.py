@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry, Grid
-from segdesk.core.prediction import PredictOptions
+from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.core.volume import Volume
 from segdesk.errors import GeometryMismatch, ModelError, UsageError
 from segdesk.nn.loaded_model import LoadedModel
 from segdesk.nn.preprocess import axis_map, wanted_spacing
-from segdesk.zoo.spec import ModelSpec
+from segdesk.zoo.spec import FLIP_AXES, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ def check_inputs(channels: Mapping[str, Volume], model: LoadedModel, options: Pr
     """
     if not 0.0 <= options.overlap <= 0.9:
         raise UsageError(f"The overlap must lie in 0..0.9, not {options.overlap:g}.")
+    if options.uncertainty is Uncertainty.FLIPS and not (options.flips and mirrored_axes(model.spec)):
+        raise UsageError(
+            "How much mirrored copies disagree needs test-time flips (--tta) and a model trained on mirrored images."
+        )
     chosen = choose_channels(channels, model.spec)
     grid = next(iter(chosen.values())).geometry
     _check_grid(grid, model.spec)
@@ -89,6 +93,12 @@ def choose_channels(channels: Mapping[str, Volume], spec: ModelSpec) -> dict[str
         chosen = {name: channels[name] for name in names}
     _check_volumes(chosen)
     return chosen
+
+
+def mirrored_axes(spec: ModelSpec) -> tuple[int, ...]:
+    """Return the axes (k, j, i) a model may be mirrored along: those of its training, else all it has."""
+    names = FLIP_AXES if spec.flip_axes is None else spec.flip_axes
+    return tuple("kji".index(name) for name in names if name != "k" or spec.dimensions == 3)
 
 
 def _check_volumes(chosen: Mapping[str, Volume]) -> None:

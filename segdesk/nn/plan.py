@@ -14,7 +14,7 @@ from segdesk.core.labels import PALETTE
 from segdesk.errors import UsageError
 from segdesk.nn.dataset import Dataset, LoadedCase
 from segdesk.nn.recipe import PreprocessingChoice, Recipe
-from segdesk.zoo.spec import Channel, LabelSpec, ModelSpec, NetworkSpec
+from segdesk.zoo.spec import FLIP_AXES, Channel, LabelSpec, ModelSpec, NetworkSpec
 
 NO_HASH = "0" * 64
 """Stands for the weights' hash until there are weights."""
@@ -59,6 +59,7 @@ def plan_model(dataset: Dataset, cases: Sequence[LoadedCase], recipe: Recipe, na
             spacing_kji_mm=spacing,
             patch_kji=_patch(choice, cases, spacing, dims),
             orientation=_orientation(choice, cases, dims),
+            flip_axes=tuple(axis for axis in FLIP_AXES if axis in recipe.augment.flip_axes),
             post_processing=recipe.post_processing,
             weights_sha256=NO_HASH,
         )

@@ -11,21 +11,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segdesk.core.box import Box
+from segdesk.core.box import Box, Index3
 from segdesk.core.labels import LabelArray, LabelMap
-from segdesk.core.prediction import Prediction, PredictOptions
+from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
 from segdesk.core.progress import Progress
 from segdesk.core.provenance import Origin, OriginKind, Scalar
 from segdesk.core.volume import Volume
 from segdesk.errors import OutOfMemory
 from segdesk.nn.clean_up import clean_up
 from segdesk.nn.device import device_title, is_out_of_memory, resolve_device
-from segdesk.nn.inputs import Inputs, check_inputs
+from segdesk.nn.inputs import Inputs, check_inputs, mirrored_axes
 from segdesk.nn.loaded_model import LoadedModel, ModelCache
 from segdesk.nn.manifest import Clock, label_volumes, software
 from segdesk.nn.memory import peak_memory_mib, start_measuring
 from segdesk.nn.preprocess import Preprocessed, preprocess
-from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, stitch
+from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink, stitch
+from segdesk.nn.uncertainty import EntropySink, SpreadSink
 from segdesk.nn.window import WindowPlan
 
 HALF_PRECISION_BYTES = 1 << 30
@@ -77,15 +78,29 @@ def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions
     answer = run.on(device)
     clock.lap("network")
     report(run.plan.count, run.plan.count, "Bringing the labels to the scan's grid")
-    labels = _labels(answer, prepared, inputs, loaded)
-    probabilities = _probabilities(answer, prepared, inputs) if options.probabilities else None
+    labels = _labels(answer.labels, prepared, inputs, loaded)
+    probabilities = _probabilities(answer.labels, prepared, inputs) if options.probabilities else None
+    uncertainty = None if options.uncertainty is None else _uncertainty(answer, prepared, inputs)
     clock.lap("postprocess")
     origin = Origin(OriginKind.MODEL, loaded.spec.identity, (), _parameters(options), loaded.folder.sha256)
     label_map = LabelMap((labels,), inputs.grid, loaded.spec.label_table, origin)
-    return Prediction(label_map, _manifest(run, label_map, clock), probabilities)
+    return Prediction(label_map, _manifest(run, label_map, clock), probabilities, uncertainty)
 
 
-Sink = ClassSink | ProbabilitySink
+LabelSink = ClassSink | ProbabilitySink
+UnsureSink = EntropySink | SpreadSink
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the windows gave: labels or probabilities, and a map of uncertainty where it was asked for."""
+
+    labels: LabelSink
+    unsure: UnsureSink | None = None
+
+    @property
+    def sink(self) -> Sink:
+        return self.unsure or self.labels
 
 
 @dataclass(slots=True)
@@ -106,20 +121,20 @@ class _Run:
         model = self.model
         return WindowPlan((k, j, i), model.window, model.margin, self.options.overlap, model.divisor)
 
-    def on(self, device: torch.device) -> Sink:
+    def on(self, device: torch.device) -> _Answer:
         """Run all windows on a device; when memory runs out, in smaller batches, then on the CPU."""
         plan = self.plan
         for engine in self._engines(device):
-            sink = self._sink()
+            answer = self._answer(plan.shape)
             try:
                 self.model.network.to(engine.device)
-                stitch(engine, self.prepared.array, plan, sink, self._step)
+                stitch(engine, self.prepared.array, plan, answer.sink, self._step)
             except (RuntimeError, MemoryError) as exc:
                 if not is_out_of_memory(exc):
                     raise
             else:
                 self.device = engine.device
-                return sink
+                return answer
             self._say_out_of_memory(engine)
         raise OutOfMemory("Memory ran out on every device; give a smaller region of interest (--roi).")
 
@@ -128,12 +143,21 @@ class _Run:
         dimensions, cpu = self.model.spec.dimensions, torch.device("cpu")
         batch = _BATCH[device.type][dimensions]
         ways = [(device, device, batch), (device, device, 1), (device, cpu, 1), (cpu, cpu, 1)]
+        flips = mirrored_axes(self.model.spec) if self.options.flips else ()
+        spread = self.options.uncertainty is Uncertainty.FLIPS
         return [
-            Engine(self.model.network, dimensions, where, store, size, self.options.flips)
+            Engine(self.model.network, dimensions, where, store, size, flips, spread)
             for where, store, size in dict.fromkeys(ways)
         ]
 
-    def _sink(self) -> Sink:
+    def _answer(self, shape: Index3) -> _Answer:
+        labels = self._sink()
+        if self.options.uncertainty is None:
+            return _Answer(labels)
+        kind = SpreadSink if self.options.uncertainty is Uncertainty.FLIPS else EntropySink
+        return _Answer(labels, kind(shape, labels))
+
+    def _sink(self) -> LabelSink:
         """Return what collects the answer: classes alone where nothing has to be resampled."""
         axes, array = self.prepared.axes, self.prepared.array
         k, j, i = array.shape[1:]
@@ -156,7 +180,7 @@ class _Run:
         self.report(0, self.plan.count, note)
 
 
-def _labels(answer: Sink, prepared: Preprocessed, inputs: Inputs, model: LoadedModel) -> LabelArray:
+def _labels(answer: LabelSink, prepared: Preprocessed, inputs: Inputs, model: LoadedModel) -> LabelArray:
     """Return the label values on the whole source grid, post-processed."""
     if isinstance(answer, ClassSink):
         classes: NDArray[Any] = prepared.axes.turn_back(answer.classes)
@@ -170,7 +194,7 @@ def _labels(answer: Sink, prepared: Preprocessed, inputs: Inputs, model: LoadedM
     return clean_up(labels, inputs.grid, model.spec.post_processing)
 
 
-def _probabilities(answer: Sink, prepared: Preprocessed, inputs: Inputs) -> NDArray[np.float32]:
+def _probabilities(answer: LabelSink, prepared: Preprocessed, inputs: Inputs) -> NDArray[np.float32]:
     """Return the probabilities (C, K, J, I) on the whole source grid; certain background outside the region."""
     if isinstance(answer, ClassSink):
         raise TypeError("classes were collected where probabilities were asked for")
@@ -180,6 +204,16 @@ def _probabilities(answer: Sink, prepared: Preprocessed, inputs: Inputs) -> NDAr
     whole = np.zeros((found.shape[0], *inputs.grid.shape_kji), np.float32)
     whole[0] = 1.0
     whole[(slice(None), *inputs.wanted.slices)] = found[(slice(None), *_inside(inputs).slices)]
+    return whole
+
+
+def _uncertainty(answer: _Answer, prepared: Preprocessed, inputs: Inputs) -> NDArray[np.float32]:
+    """Return the map on the whole source grid; 0 outside the region."""
+    if answer.unsure is None:
+        raise TypeError("no uncertainty was collected")
+    found = prepared.to_source(answer.unsure.uncertainty[None])[0]
+    whole = np.zeros(inputs.grid.shape_kji, np.float32)
+    whole[inputs.wanted.slices] = found[_inside(inputs).slices]
     return whole
 
 

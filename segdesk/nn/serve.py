@@ -80,6 +80,8 @@ def _write(prediction: Prediction, request: Message, blocks: BorrowedBlocks) -> 
     blocks.view(ArrayRef.from_json(request["labels"]))[...] = prediction.labels.array
     if request["probabilities"] is not None:
         blocks.view(ArrayRef.from_json(request["probabilities"]))[...] = prediction.probabilities
+    if request["uncertainty"] is not None:
+        blocks.view(ArrayRef.from_json(request["uncertainty"]))[...] = prediction.uncertainty
 
 
 if __name__ == "__main__":

@@ -43,8 +43,10 @@ class Engine:
         Where the unfinished slab is.
     batch : int
         Windows a forward pass.
-    flips : bool
-        Average over mirrored copies of each window.
+    flip_axes : tuple of int
+        Of (k, j, i): average over all copies of each window mirrored along these.
+    spread : bool
+        Append a channel to the logits: how much the copies' probabilities vary.
     """
 
     network: nn.Module
@@ -52,26 +54,54 @@ class Engine:
     device: torch.device
     store: torch.device
     batch: int = 1
-    flips: bool = False
+    flip_axes: tuple[int, ...] = ()
+    spread: bool = False
 
     def logits(self, windows: Tensor) -> Tensor:
         """Return the logits of a batch of windows, both (N, channels, k, j, i)."""
-        copies = list(self._flips()) if self.flips else [()]
         total: Tensor | None = None
+        moments = _Moments()
+        copies = list(self._copies())
         for axes in copies:
             answer = self._forward(windows.flip(axes)).flip(axes)
+            if self.spread:
+                moments.add(answer.softmax(dim=1))
             total = answer if total is None else total.add_(answer)
-        return torch.as_tensor(total).div_(len(copies)) if len(copies) > 1 else torch.as_tensor(total)
+        mean = torch.as_tensor(total) if len(copies) == 1 else torch.as_tensor(total).div_(len(copies))
+        return torch.cat([mean, moments.variance()], dim=1) if self.spread else mean
 
     def _forward(self, windows: Tensor) -> Tensor:
         if self.dimensions == 2:
             return self.network(windows[:, :, 0])[:, :, None].float()
         return self.network(windows).float()
 
-    def _flips(self) -> Iterator[tuple[int, ...]]:
-        axes = (3, 4) if self.dimensions == 2 else (2, 3, 4)
+    def _copies(self) -> Iterator[tuple[int, ...]]:
+        """Yield the axes of the windows that each copy is mirrored along; the first copy along none."""
+        axes = [2 + axis for axis in self.flip_axes]
         for count in range(len(axes) + 1):
             yield from itertools.combinations(axes, count)
+
+
+class _Moments:
+    """Mean and variance of probabilities (Welford 1962), summed over the classes."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean: Tensor | None = None
+        self._squares: Tensor | None = None
+
+    def add(self, sample: Tensor) -> None:
+        self._count += 1
+        if self._mean is None or self._squares is None:
+            self._mean, self._squares = sample, torch.zeros_like(sample)
+            return
+        deviation = sample - self._mean
+        self._mean = self._mean + deviation / self._count
+        self._squares.addcmul_(deviation, sample - self._mean)
+
+    def variance(self) -> Tensor:
+        """Return the variance over the samples, summed over the classes, shape (N, 1, k, j, i)."""
+        return torch.as_tensor(self._squares).sum(dim=1, keepdim=True).div_(self._count)
 
 
 class Sink(Protocol):

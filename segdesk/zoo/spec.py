@@ -21,6 +21,8 @@ Line = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """One line of printable text."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FlipAxis = Literal["k", "j", "i"]
+FLIP_AXES: tuple[FlipAxis, ...] = ("k", "j", "i")
 Byte = Annotated[int, Field(ge=0, le=255)]
 Millimetre = Annotated[float, Field(gt=0, le=1000)]
 PatchSize = Annotated[int, Field(ge=1, le=2048)]
@@ -32,13 +34,13 @@ Parameter = Flat | Annotated[list[Flat | Annotated[list[Flat], Field(max_length=
 """A network parameter: a number, a flag, a lower-case word, or a (nested) list of them."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
     """Frozen, no unknown keys, no NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class NetworkSpec(_Record):
+class NetworkSpec(Record):
     """An architecture by allow-listed name; `parameters` are what its builder in `nn.networks` takes."""
 
     name: str
@@ -52,16 +54,20 @@ class NetworkSpec(_Record):
         return name
 
 
-class Normalisation(_Record):
+class Normalisation(Record):
     """How the intensities of a channel are brought to the network's scale.
 
     - ``none``: as they are.
     - ``zscore``: (x - mean) / std of the finite voxels of the image; ``zscore_nonzero``: of the non-zero ones.
+    - ``zscore_inside``: as ``zscore_nonzero``, but the zeros stay 0 (skull-stripped MR).
+    - ``zscore_cropped``: of the box around the non-zero voxels.
     - ``percentiles``: clip to the `low` and `high` percentiles of the image, scale to [0, 1].
     - ``window``: clip to [`low`, `high`] (HU for CT), then (x - `mean`) / `std`.
     """
 
-    kind: Literal["none", "zscore", "zscore_nonzero", "percentiles", "window"] = "zscore"
+    kind: Literal["none", "zscore", "zscore_nonzero", "zscore_inside", "zscore_cropped", "percentiles", "window"] = (
+        "zscore"
+    )
     low: Number | None = None
     high: Number | None = None
     mean: Number | None = None
@@ -78,7 +84,7 @@ class Normalisation(_Record):
         return self
 
 
-class Channel(_Record):
+class Channel(Record):
     """One input of the network: its name ("t1c"), DICOM modality ("MR", "" for any) and normalisation."""
 
     name: Slug
@@ -86,7 +92,7 @@ class Channel(_Record):
     normalisation: Normalisation = Normalisation()
 
 
-class CodeSpec(_Record):
+class CodeSpec(Record):
     """A coded meaning, for DICOM SEG: scheme "SCT", value, meaning."""
 
     scheme: Line
@@ -99,7 +105,7 @@ class CodeSpec(_Record):
         return Concept(Code(self.value, self.scheme, self.meaning))
 
 
-class LabelSpec(_Record):
+class LabelSpec(Record):
     """One label the model draws; output channel c > 0 of the network is the c-th label of the list."""
 
     value: LabelValue
@@ -108,7 +114,7 @@ class LabelSpec(_Record):
     code: CodeSpec | None = None
 
 
-class PostRule(_Record):
+class PostRule(Record):
     """What is cleaned up in one label after the network: small pieces go, then all but the largest."""
 
     label: LabelValue
@@ -116,14 +122,14 @@ class PostRule(_Record):
     minimum_size_mm3: Annotated[float, Field(ge=0, le=1e9)] = 0.0
 
 
-class CaseHash(_Record):
+class CaseHash(Record):
     """A case the weights have seen: the hash of its pixels and its patient's key."""
 
     image_sha256: Sha256
     patient_key: Line
 
 
-class ModelRef(_Record):
+class ModelRef(Record):
     """Another model, named by what cannot change."""
 
     name: Slug
@@ -137,7 +143,7 @@ class Ancestor(ModelRef):
     cases: tuple[CaseHash, ...] = ()
 
 
-class TrainingRecord(_Record):
+class TrainingRecord(Record):
     """What the weights were made from; an evaluation on any of these cases is no evaluation."""
 
     dataset: Line
@@ -154,7 +160,28 @@ class TrainingRecord(_Record):
         return frozenset(own).union(*(ancestor.cases for ancestor in self.ancestors))
 
 
-class ModelSpec(_Record):
+class ImportRecord(Record):
+    """Where weights that were not trained here came from.
+
+    Parameters
+    ----------
+    format : str
+        "monai-bundle", "nnunet-v2" or "state-dict".
+    source : str
+        Name of the file of weights.
+    source_sha256 : str
+        Hash of that file, as it was imported.
+    notes : tuple of str
+        What differs from how its makers run it.
+    """
+
+    format: Literal["monai-bundle", "nnunet-v2", "state-dict"]
+    source: Line
+    source_sha256: Sha256
+    notes: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+
+
+class ModelSpec(Record):
     """The content of ``model.json``.
 
     Parameters
@@ -181,6 +208,9 @@ class ModelSpec(_Record):
         Window given to the network; (1, J, I) for 2D models.
     orientation : str, optional
         Directions of the (i, j, k) axes the network was trained on, "RAS" or "LPS"; None: the image's own.
+    flip_axes : tuple of str, optional
+        Axes of the model's grid, of "k", "j", "i", along which a mirror image is as plausible: those of
+        test-time flips. None: not known.
     post_processing : tuple of PostRule
         At most one per label.
     training : TrainingRecord, optional
@@ -189,6 +219,8 @@ class ModelSpec(_Record):
         JSON numbers of the model's own validation.
     parent : ModelRef, optional
         The model it was fine-tuned from.
+    imported : ImportRecord, optional
+        Where the weights came from, unless they were trained here.
     weights_sha256 : str
         Hash of the bytes of ``weights.safetensors``.
     untrained : bool
@@ -209,10 +241,12 @@ class ModelSpec(_Record):
     spacing_kji_mm: tuple[Millimetre, Millimetre, Millimetre] | None = None
     patch_kji: tuple[PatchSize, PatchSize, PatchSize]
     orientation: Literal["RAS", "LPS"] | None = None
+    flip_axes: Annotated[tuple[FlipAxis, ...], Field(max_length=3)] | None = None
     post_processing: tuple[PostRule, ...] = ()
     training: TrainingRecord | None = None
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
     parent: ModelRef | None = None
+    imported: ImportRecord | None = None
     weights_sha256: Sha256
     untrained: bool = False
     created: AwareDatetime = Field(default_factory=utc_now)

@@ -57,6 +57,19 @@ def test_probabilities_are_written_beside_the_mask(run, scan_file: Path, toy_mod
     np.testing.assert_array_equal(shares.array[1] > 0.5, read_labels(tmp_path / "m.nii.gz").array == 7)
 
 
+def test_a_map_of_uncertainty_is_written_beside_the_mask(run, scan_file: Path, toy_model: Path, tmp_path: Path) -> None:
+    words = ["predict", scan_file, tmp_path / "m.nii.gz", "--model", toy_model, "--device", "cpu"]
+    assert run(*words, "--uncertainty", tmp_path / "u.nii.gz").code == 0
+    unsure = read_volume(tmp_path / "u.nii.gz")
+    assert unsure.geometry.matches(read_labels(tmp_path / "m.nii.gz").geometry)
+    assert 0 <= unsure.array.min() < unsure.array.max() <= 1
+    flips = ["--uncertainty", tmp_path / "f.nii.gz", "--uncertainty-kind", "flips", "--overwrite"]
+    assert run(*words, *flips).code == 2
+    assert run(*words, *flips, "--tta").code == 0
+    # No voxel of this network sees another: its mirrored copies agree.
+    assert read_volume(tmp_path / "f.nii.gz").array.max() == pytest.approx(0, abs=1e-6)
+
+
 def _cases(folder: Path, scan_file: Path) -> Path:
     folder.mkdir()
     for name in ("one_0000.nii.gz", "two.nii.gz"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from segdesk.core.box import Box
-from segdesk.core.prediction import Prediction, PredictOptions
+from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
 from segdesk.core.progress import Cancelled, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import ModelError
@@ -43,11 +43,14 @@ def image() -> Volume:
 
 def test_the_child_answers_as_the_function_does(worker: InferenceWorker, image: Volume, tmp_path: Path) -> None:
     model = classic_model(tmp_path / "m")
-    options = PredictOptions("cpu", roi=Box((1, 2, 3), (5, 18, 16)), probabilities=True)
+    options = PredictOptions(
+        "cpu", roi=Box((1, 2, 3), (5, 18, 16)), probabilities=True, uncertainty=Uncertainty.ENTROPY
+    )
     there = worker({"image": image}, model.path, options, silent)
     here = predict({"image": image}, model.path, options, silent)
     assert np.array_equal(there.labels.array, here.labels.array)
     assert np.abs(there.probabilities - here.probabilities).max() < 1e-5
+    assert np.abs(there.uncertainty - here.uncertainty).max() < 1e-5
     assert there.labels.origin.parameters == here.labels.origin.parameters
     assert there.labels.origin.weights_sha256 == model.sha256
     assert set(there.manifest) == set(here.manifest)
@@ -88,7 +91,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from segdesk.core.geometry import Geometry
-from segdesk.core.prediction import PredictOptions
+from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.core.progress import silent
 from segdesk.core.volume import Volume
 from segdesk.workers import InferenceWorker

@@ -96,7 +96,7 @@ def test_flips_average_over_every_mirrored_copy() -> None:
     network, array = plain_network(), image((8, 8, 8))
     windows = torch.from_numpy(array)[None]
     with torch.inference_mode():
-        engine = Engine(network, 3, CPU, CPU, flips=True)
+        engine = Engine(network, 3, CPU, CPU, flip_axes=(0, 1, 2))
         answer = engine.logits(windows)
         mirrored = engine.logits(windows.flip((2, 4))).flip((2, 4))
         one = network(windows)
