@@ -134,6 +134,14 @@ def curve_png(history: History, spec: ModelSpec) -> bytes:
     return file.getvalue()
 
 
+INTENSITIES = (
+    "An image enters training and prediction through the same reader: stored values times the file's own slope plus "
+    "intercept (DICOM RescaleSlope and RescaleIntercept of each slice, NIfTI scl_slope and scl_inter). Private scaling "
+    "of a vendor is never applied. Each channel is then normalised as model.json says."
+)
+"""What the card says of intensities: the policy for MR, whose scale differs from scanner to scanner."""
+
+
 def card(outcome: Outcome, weights_sha256: str) -> str:
     """Return the model card, Markdown; every figure in it was measured in this run."""
     spec, training = outcome.spec, outcome.spec.training
@@ -145,6 +153,7 @@ def card(outcome: Outcome, weights_sha256: str) -> str:
             f"state that was kept, {len(outcome.scores)} were kept apart for the score below.",
         ]
     lines += ["", "## Labels", "", *(f"- {label.value}: {label.name}" for label in spec.labels)]
+    lines += ["", "## Intensities", "", INTENSITIES]
     lines += ["", "## Training", "", "```", outcome.command, "```", "", _how(outcome), ""]
     lines += ["![Learning curve](learning_curve.png)", "", "## Score", "", *_score_lines(outcome), ""]
     lines += ["## Limits", "", _LIMITS, "", f"SHA-256 of weights.safetensors: `{weights_sha256}`"]

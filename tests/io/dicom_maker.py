@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from segdesk.io.series import ScanResult
+
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 STUDY = "1.2.826.0.1.3680043.8.498.2"
 FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.8.498.3"
@@ -98,3 +100,23 @@ def enhanced(positions: Sequence[Sequence[float]], volume: np.ndarray, **extra: 
     dataset.PerFrameFunctionalGroupsSequence = Items(groups)
     dataset.PixelData = np.ascontiguousarray(volume, dtype="<i2").tobytes()
     return dataset
+
+
+def setting(**values: object) -> Edit:
+    """An edit that sets the same values in every slice."""
+
+    def edit(dataset: FileDataset, n: int) -> None:
+        for keyword, value in values.items():
+            setattr(dataset, keyword, value)
+
+    return edit
+
+
+def warnings_of(found: ScanResult) -> set[str]:
+    """Codes of the warnings of all entries."""
+    return {warning.code for entry in found.series for warning in entry.warnings}
+
+
+def refusals_of(found: ScanResult) -> list[str]:
+    """Codes of what was refused."""
+    return [refusal.code for refusal in found.refused]

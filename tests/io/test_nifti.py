@@ -16,7 +16,7 @@ from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError, WriteError
 from segdesk.io import read_volume, scan, write_volume
 from segdesk.io.series import SeriesKind
-from tests.builders import marker_volume, oblique_geometry, sheared_geometry
+from tests.builders import marker_volume, oblique_geometry
 from tests.io.world import load, lps_affine, nibabel_array
 
 _ARRAY = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -36,37 +36,6 @@ def _save(image: Any, tmp_path: Path, name: str = "a.nii") -> Path:
     return tmp_path / name
 
 
-def test_the_sform_wins_over_the_qform_with_a_warning(tmp_path: Path) -> None:
-    image = _image()
-    other = _AFFINE.copy()
-    other[0, 3] = 5.0
-    image.set_sform(_AFFINE, 1)
-    image.set_qform(other, 1)
-    volume = read_volume(_save(image, tmp_path))
-    assert _codes(volume) == {"sform_qform_differ"}
-    assert volume.geometry.source == "NIfTI sform"
-    np.testing.assert_allclose(volume.geometry.index_to_lps((0, 0, 0)), 0, atol=1e-6)
-
-
-def test_the_qform_counts_when_there_is_no_sform(tmp_path: Path) -> None:
-    image = _image()
-    image.set_sform(None, 0)
-    image.set_qform(_AFFINE, 1)
-    volume = read_volume(_save(image, tmp_path))
-    assert volume.geometry.source == "NIfTI qform"
-    np.testing.assert_allclose(volume.geometry.index_to_lps((3, 2, 1)), (-2, -6, 12), atol=1e-6)
-
-
-def test_a_negative_qfac_mirrors_the_third_axis(tmp_path: Path) -> None:
-    image = _image()
-    flipped = _AFFINE @ np.diag([1, 1, -1, 1])
-    image.set_sform(None, 0)
-    image.set_qform(flipped, 1)
-    assert image.header["pixdim"][0] == -1
-    volume = read_volume(_save(image, tmp_path))
-    np.testing.assert_allclose(volume.geometry.index_to_lps((1, 0, 0)), (0, 0, -4), atol=1e-6)
-
-
 def test_a_half_turn_rounded_beyond_one_is_read(tmp_path: Path) -> None:
     image = _image()
     image.set_sform(None, 0)
@@ -74,49 +43,6 @@ def test_a_half_turn_rounded_beyond_one_is_read(tmp_path: Path) -> None:
     image.header["quatern_d"] = 1.0000001
     volume = read_volume(_save(image, tmp_path))
     np.testing.assert_allclose(volume.geometry.index_to_lps((0, 1, 1)), (2, 3, 0), atol=1e-5)
-
-
-def test_without_forms_left_and_right_are_unknown(tmp_path: Path) -> None:
-    image = _image()
-    image.set_sform(None, 0)
-    image.set_qform(None, 0)
-    volume = read_volume(_save(image, tmp_path))
-    assert isinstance(volume.geometry, Geometry)
-    assert volume.geometry.orientation == "unknown"
-    assert _codes(volume) == {"orientation_unknown"}
-    np.testing.assert_allclose(volume.geometry.spacing_kji_mm, (4, 3, 2))
-
-
-def test_an_sform_scale_against_pixdim_is_told(tmp_path: Path) -> None:
-    image = _image()
-    image.set_sform(_AFFINE, 1)
-    image.header["qform_code"] = 0
-    image.header["pixdim"][1:4] = 1
-    volume = read_volume(_save(image, tmp_path))
-    assert _codes(volume) == {"sform_pixdim_differ"}
-    assert isinstance(volume.geometry, Geometry)
-    np.testing.assert_allclose(volume.geometry.spacing_kji_mm, (4, 3, 2))
-
-
-@pytest.mark.parametrize(("unit", "factor"), [("meter", 1000.0), ("mm", 1.0), ("micron", 1e-3), ("unknown", 1.0)])
-def test_lengths_come_out_in_mm(tmp_path: Path, unit: str, factor: float) -> None:
-    image = _image()
-    image.header.set_xyzt_units(unit, "sec")
-    geometry = read_volume(_save(image, tmp_path)).geometry
-    assert isinstance(geometry, Geometry)
-    np.testing.assert_allclose(geometry.spacing_kji_mm, np.array([4, 3, 2]) * factor)
-
-
-@pytest.mark.parametrize("slope", [0.0, np.nan, 1.0])
-def test_no_scale_keeps_the_integers(tmp_path: Path, slope: float) -> None:
-    path = _save(_image(), tmp_path)
-    raw = bytearray(path.read_bytes())
-    raw[112:116] = np.float32(slope).tobytes()
-    raw[116:120] = np.float32(np.nan if np.isnan(slope) else 0).tobytes()
-    path.write_bytes(raw)
-    volume = read_volume(path)
-    assert volume.array.dtype == np.int16
-    np.testing.assert_array_equal(volume.array, _ARRAY.T)
 
 
 def test_a_scale_gives_floats(tmp_path: Path) -> None:
@@ -139,12 +65,6 @@ def test_big_endian_pixels_come_out_native(tmp_path: Path) -> None:
     assert volume.array.dtype == np.int16
     assert volume.array.dtype.isnative
     np.testing.assert_array_equal(volume.array, _ARRAY.T)
-
-
-def test_axes_of_length_one_are_dropped(tmp_path: Path) -> None:
-    volume = read_volume(_save(_image(_ARRAY[..., None, None]), tmp_path))
-    assert volume.array.shape == (4, 3, 2)
-    assert _codes(volume) == {"axis_dropped"}
 
 
 def test_a_flat_image_has_one_slice(tmp_path: Path) -> None:
@@ -202,13 +122,6 @@ def test_the_image_of_a_pair_leads_to_its_header(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Pair(_ARRAY, _AFFINE), tmp_path / "a.img")
     np.testing.assert_array_equal(read_volume(tmp_path / "a.img").array, _ARRAY.T)
     assert len(scan(tmp_path).series) == 1
-
-
-def test_analyze_is_read_without_sides(tmp_path: Path) -> None:
-    nibabel.save(nibabel.AnalyzeImage(_ARRAY, _AFFINE), tmp_path / "a.img")
-    volume = read_volume(tmp_path / "a.hdr")
-    np.testing.assert_array_equal(volume.array, _ARRAY.T)
-    assert volume.geometry.orientation_known is False
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
@@ -338,24 +251,6 @@ def test_an_orthogonal_grid_is_written_as_both_forms(tmp_path: Path) -> None:
     header = load(tmp_path / "a.nii.gz").header
     np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=1e-4)
     assert (int(header["qform_code"]), int(header["sform_code"])) == (1, 1)
-
-
-def test_a_sheared_grid_is_written_without_a_qform(tmp_path: Path) -> None:
-    volume = marker_volume(sheared_geometry())
-    write_volume(volume, tmp_path / "a.nii.gz")
-    image = load(tmp_path / "a.nii.gz")
-    assert int(image.header["qform_code"]) == 0
-    np.testing.assert_allclose(lps_affine(image), volume.geometry.affine_kji_to_lps, atol=1e-5)
-
-
-def test_unknown_orientation_is_written_with_both_codes_zero(tmp_path: Path) -> None:
-    plain = Geometry.from_spacing((4, 3, 2))
-    geometry = Geometry((4, 3, 2), plain.affine_kji_to_lps, orientation_known=False, spacing_known=False)
-    write_volume(Volume(np.ascontiguousarray(_ARRAY.T), geometry), tmp_path / "a.nii")
-    header = load(tmp_path / "a.nii").header
-    assert (int(header["qform_code"]), int(header["sform_code"])) == (0, 0)
-    back = read_volume(tmp_path / "a.nii")
-    assert not back.geometry.orientation_known
 
 
 def test_time_and_colour_survive_writing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All 48 signed axis permutations: the marker stays where it is in the patient."""
+"""Geometry check 12 (and 50): all 48 signed axis permutations keep the marker where it is in the patient."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _assert_marker(volume: Volume, affine_ijk_to_lps: NDArray[np.float64]) -> No
 
 @pytest.mark.parametrize("oblique", [False, True])
 @pytest.mark.parametrize(("order", "signs"), _ORIENTATIONS)
-def test_nifti_keeps_the_marker_in_place(
+def test_check_12_nifti_keeps_the_marker_in_place(
     tmp_path: Path, order: tuple[int, ...], signs: tuple[float, ...], oblique: bool
 ) -> None:
     affine = _ijk_to_lps(order, signs, oblique)
@@ -63,7 +63,9 @@ def test_nifti_keeps_the_marker_in_place(
 
 
 @pytest.mark.parametrize(("order", "signs"), _ORIENTATIONS)
-def test_nrrd_keeps_the_marker_in_place(tmp_path: Path, order: tuple[int, ...], signs: tuple[float, ...]) -> None:
+def test_check_12_nrrd_and_meta_image_keep_the_marker_in_place(
+    tmp_path: Path, order: tuple[int, ...], signs: tuple[float, ...]
+) -> None:
     affine = _ijk_to_lps(order, signs, oblique=True)
     image = SimpleITK.GetImageFromArray(_array())
     image.SetSpacing(_SPACING.tolist())
@@ -75,7 +77,9 @@ def test_nrrd_keeps_the_marker_in_place(tmp_path: Path, order: tuple[int, ...], 
 
 
 @pytest.mark.parametrize(("order", "signs"), _ORIENTATIONS)
-def test_dicom_keeps_the_marker_in_place(tmp_path: Path, order: tuple[int, ...], signs: tuple[float, ...]) -> None:
+def test_check_12_dicom_keeps_the_marker_in_place(
+    tmp_path: Path, order: tuple[int, ...], signs: tuple[float, ...]
+) -> None:
     affine = _ijk_to_lps(order, signs, oblique=True)
     for k, pixels in enumerate(_array()):
         dataset = slice_dataset(pixels, (affine @ [0, 0, k, 1])[:3], k + 1)
@@ -89,7 +93,7 @@ def test_dicom_keeps_the_marker_in_place(tmp_path: Path, order: tuple[int, ...],
 
 @pytest.mark.parametrize("name", ["out.nii.gz", "out.nii", "out.nrrd", "out.mha"])
 @pytest.mark.parametrize(("order", "signs"), _ORIENTATIONS[::5])
-def test_what_we_write_has_the_marker_in_place_for_others(
+def test_check_50_what_we_write_has_the_marker_in_place_for_others(
     tmp_path: Path, order: tuple[int, ...], signs: tuple[float, ...], name: str
 ) -> None:
     affine = _ijk_to_lps(order, signs, oblique=True)
