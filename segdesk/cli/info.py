@@ -10,8 +10,10 @@ import typer
 from segdesk.cli.console import Console, Page, Refused
 from segdesk.cli.files import require_exists
 from segdesk.cli.options import JsonOption, QuietOption
+from segdesk.core.labels import Label
 from segdesk.errors import ReadError
 from segdesk.io import ScanResult, SeriesEntry, scan
+from segdesk.io.series import MaskSummary
 
 PathArgument = Annotated[Path, typer.Argument(help="An image file or a folder.", show_default=False)]
 
@@ -25,7 +27,7 @@ def info(path: PathArgument, json: JsonOption = False, quiet: QuietOption = Fals
         if path.is_file():
             # A header promises; only the pixels tell whether a lone file is whole.
             for entry in found.series:
-                entry.read(report)
+                entry.read_labels(report) if entry.is_mask else entry.read(report)
     payload = found.to_json()
     if not found.series:
         raise Refused(_nothing_to_open(found), {"refused": payload["refused"], "skipped": found.skipped})
@@ -58,12 +60,32 @@ def _info_page(page: Page, found: ScanResult) -> None:
     for entry in found.series:
         place = f"geometry from {entry.geometry.source}"
         page.line(f"{entry.uid}: {place}{f', patient {entry.patient_position}' if entry.patient_position else ''}")
+        if entry.mask is not None:
+            _segments(page, entry, entry.mask)
         for warning in entry.warnings:
             page.line(f"warning ({warning.code}): {entry.uid}: {warning.message}")
     for refusal in found.refused:
         page.line(f"refused ({refusal.code}), {refusal.files} files: {refusal.message}")
     if found.skipped:
         page.line(f"{found.skipped} files are no images.")
+
+
+def _segments(page: Page, entry: SeriesEntry, mask: MaskSummary) -> None:
+    image = f" of series {mask.referenced_series_uid}" if mask.referenced_series_uid else ""
+    page.line(f"{entry.uid}: {mask.kind} mask{image}, {len(mask.labels)} segments")
+    rows = [
+        (str(label.value), label.name, "#{:02x}{:02x}{:02x}".format(*label.colour_rgb), _meaning(label))
+        for label in mask.labels
+    ]
+    page.table(("Number", "Segment", "Colour", "Code"), rows)
+
+
+def _meaning(label: Label) -> str:
+    if label.concept is None:
+        return "–"
+    code = label.concept.type
+    side = f", {label.concept.modifier.meaning}" if label.concept.modifier else ""
+    return f"{code.meaning}{side} ({code.scheme} {code.value})"
 
 
 def _shape(entry: SeriesEntry) -> str:

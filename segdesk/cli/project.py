@@ -102,14 +102,14 @@ def _opened(folder: Path) -> Iterator[Project]:
 def _cases_in(source: Path) -> list[tuple[str, Path, str]]:
     """Return name, path and series of each case in a file or folder; the names tell no patient."""
     found = scan(source)
-    if not found.series:
+    if not found.images:
         reason = found.refused[0].message if found.refused else "there is no image in it."
         code = found.refused[0].code if found.refused else "empty"
         raise UsageError(f"{source}: {reason}", code=code, path=source)
     stem = stem_of(source.absolute())
-    if len(found.series) == 1:
+    if len(found.images) == 1:
         return [(stem, source, "")]
-    return [(f"{stem}-{n}", source, series.uid) for n, series in enumerate(found.series, 1)]
+    return [(f"{stem}-{n}", source, series.uid) for n, series in enumerate(found.images, 1)]
 
 
 def _case_json(case: CaseRecord) -> Json:
