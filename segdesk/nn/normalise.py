@@ -69,6 +69,19 @@ def _zscore_nonzero(values: FloatArray, tissue: NDArray[np.bool_], how: Normalis
     return _zscore(values, tissue & (values != 0), how)
 
 
+def _zscore_inside(values: FloatArray, tissue: NDArray[np.bool_], how: Normalisation) -> FloatArray:
+    inside = values != 0
+    return np.where(inside, _zscore(values, tissue & inside, how), np.float32(0))
+
+
+def _zscore_cropped(values: FloatArray, tissue: NDArray[np.bool_], how: Normalisation) -> FloatArray:
+    box = np.zeros_like(tissue)
+    places = [np.flatnonzero(np.any(values != 0, axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if all(place.size for place in places):
+        box[tuple(slice(place[0], place[-1] + 1) for place in places)] = True
+    return _zscore(values, tissue & box, how)
+
+
 def _percentiles(values: FloatArray, tissue: NDArray[np.bool_], how: Normalisation) -> FloatArray:
     sample = values[tissue]
     if sample.size == 0:
@@ -97,6 +110,8 @@ _METHODS: dict[str, Callable[[FloatArray, NDArray[np.bool_], Normalisation], Flo
     "none": _none,
     "zscore": _zscore,
     "zscore_nonzero": _zscore_nonzero,
+    "zscore_inside": _zscore_inside,
+    "zscore_cropped": _zscore_cropped,
     "percentiles": _percentiles,
     "window": _window,
 }

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from segdesk.errors import BadModelFolder
 from segdesk.zoo.plain_json import parse_json
+from segdesk.zoo.problem import first_problem
 from segdesk.zoo.spec import FORMAT_VERSION, ModelSpec
 from segdesk.zoo.weights_header import TensorEntry, read_weights_header
 
@@ -137,13 +138,4 @@ def _read_spec(path: Path) -> ModelSpec:
     try:
         return ModelSpec.model_validate_json(text, strict=True)
     except ValidationError as exc:
-        raise BadModelFolder(f"{SPEC_NAME} is not valid: {_first_problem(exc)}.", path=path) from exc
-
-
-def _first_problem(exc: ValidationError) -> str:
-    """Say the first problem of a validation in one short line."""
-    first = exc.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part)[:40] for part in first["loc"]) or "the whole"
-    rest = exc.error_count() - 1
-    more = f" (and {rest} more)" if rest else ""
-    return f"{place}: {' '.join(first['msg'].split())[:200]}{more}"
+        raise BadModelFolder(f"{SPEC_NAME} is not valid: {first_problem(exc)}.", path=path) from exc

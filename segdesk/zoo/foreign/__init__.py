@@ -1,0 +1,1 @@
+"""Models of other makers: read as plain data, without torch, nothing executed."""
