@@ -121,11 +121,11 @@ def add_images(project: Project, path: Path, report: Progress) -> list[CaseRecor
         With the code of the refusal when nothing there can be opened.
     """
     found = scan(path)
-    if not found.series:
+    if not found.images:
         refusal = found.refused[0] if found.refused else None
         message = "there is no image in it." if refusal is None else refusal.message
         raise UsageError(f"{path.name}: {message}", code="empty" if refusal is None else refusal.code, path=path)
-    uids = [entry.uid for entry in found.series] if len(found.series) > 1 else [""]
+    uids = [entry.uid for entry in found.images] if len(found.images) > 1 else [""]
     return [case_of_image(project, path, uid, report) for uid in uids]
 
 
