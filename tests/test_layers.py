@@ -39,7 +39,7 @@ _LAYERS: dict[str, _Layer] = {
     "store": _Layer({"core", "io", "review", "zoo"}, {"numpy", "sqlalchemy", "alembic"}),
     "nn": _Layer(
         {"core", "metrics", "io", "zoo", "store", "workers"},
-        {"numpy", "scipy", "torch", "monai", "safetensors", "matplotlib", "threadpoolctl"},
+        {"numpy", "scipy", "edt", "torch", "monai", "safetensors", "matplotlib", "threadpoolctl"},
     ),
     "workers": _Layer({"core", "io", "zoo"}, {"numpy"}),
     "session": _Layer(_DATA, {"numpy", "psygnal"}),

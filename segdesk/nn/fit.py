@@ -15,6 +15,7 @@ from segdesk.core.progress import Progress
 from segdesk.errors import ModelError, UsageError
 from segdesk.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from segdesk.nn.learner import Learner, part
+from segdesk.nn.recipe import TrainingNumbers
 from segdesk.nn.sampler import TrainingCase
 from segdesk.nn.validation import FoldScore, score_fold
 from segdesk.zoo.spec import ModelSpec
@@ -87,11 +88,24 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The outcome: the averaged weights of the best validation, and the way there."""
+    """The outcome: the averaged weights of the best validation, and the way there.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        On the CPU.
+    history : History
+        What happened.
+    steps : int
+        Steps done.
+    stopped_early : bool
+        The fold had shown no better state for as long as the recipe waits.
+    """
 
     weights: Mapping[str, Tensor]
     history: History
     steps: int
+    stopped_early: bool = False
 
 
 class Fit:
@@ -123,20 +137,29 @@ class Fit:
         self._best: dict[str, Tensor] = {}
         self._recent: list[float] = []
 
-    def run(self, validations: int, bf16: bool, emit: Emit, report: Progress) -> Fitted:
+    def run(self, numbers: TrainingNumbers, emit: Emit, report: Progress) -> Fitted:
         """Train; emits progress, validation and checkpoint events, calls `report` at every step.
+
+        Parameters
+        ----------
+        numbers : TrainingNumbers
+            How often the fold is looked at, in which precision, and for how long in vain.
+        emit : callable
+            Takes each event.
+        report : Progress
+            May raise `Cancelled`.
 
         Raises
         ------
         ModelError
             If the loss is no number (code ``diverged``); the last checkpoint stays.
         """
-        looks = self._budget.looks(validations)
+        looks = self._budget.looks(numbers.validations)
         step = self._resume(emit)
         before, started = self._history.seconds, time.monotonic()
         last_told = -math.inf
         looked = int(looks * min(1.0, self._budget.progress(step, before)))
-        while True:
+        while not self._is_stuck(numbers.patience):
             progress = self._budget.progress(step, before + time.monotonic() - started)
             if progress >= 1:
                 break
@@ -150,10 +173,19 @@ class Fit:
             due = int(looks * min(1.0, self._budget.progress(step, self._history.seconds)))
             if due > looked:
                 looked = due
-                self._look(step, bf16, emit)
+                self._look(step, numbers.bf16, emit)
         if not self._best:
-            self._look(step, bf16, emit)
-        return Fitted(self._best, self._history, step)
+            self._look(step, numbers.bf16, emit)
+        is_stuck = self._is_stuck(numbers.patience)
+        if is_stuck:
+            text = f"Stopped at step {step}: no better state since step {self._history.best_step}."
+            emit({"event": "progress", "step": step, "text": text})
+        return Fitted(self._best, self._history, step, stopped_early=is_stuck)
+
+    def _is_stuck(self, patience: int) -> bool:
+        """Whether the last `patience` looks showed nothing better."""
+        since = sum(step > self._history.best_step for step, _, _ in self._history.scores)
+        return bool(self._fold) and 0 < patience <= since
 
     def _resume(self, emit: Emit) -> int:
         found = load_checkpoint(self._place.folder, self._place.run_id)

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from segdesk.nn.losses import LossSettings, deep_loss, segmentation_loss
 from segdesk.nn.recipe import TrainingNumbers
-from segdesk.nn.sampler import PatchSampler
+from segdesk.nn.sampler import Batch, PatchSampler
 
 _MOMENTUM = 0.99
 """nnU-Net's momentum for SGD (Isensee et al. 2021)."""
@@ -44,6 +45,8 @@ class Learner:
         self._loss = loss
         self._trained = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = _optimizer(self._trained, numbers)
+        self._half = half_precision(self.device, numbers)
+        self._scaler = _scaler(self.device, self._half)
 
     @property
     def device(self) -> torch.device:
@@ -68,15 +71,20 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = self._numbers.learning_rate * (1 - progress) ** _POWER
         self.network.train()
-        images, labels = self._sampler.batch(step, self._numbers.batch_size)
-        loss = self._batch_loss(images.to(self.device), labels.to(self.device))
+        # Dropout draws from torch's own generator: a resumed run must draw as an uninterrupted one does.
+        torch.manual_seed(int(np.random.SeedSequence([self._sampler.seed, step]).generate_state(1)[0]))
+        loss = self._batch_loss(self._sampler.batch(step, self._numbers.batch_size))
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, self._numbers.clip_norm)
         value = float(loss.detach())
-        if not math.isfinite(value) or not math.isfinite(float(norm)):
+        # In float16 a gradient too large for the scale is expected now and then: the scaler skips that step.
+        is_lost = not math.isfinite(float(norm)) and not self._scaler.is_enabled()
+        if not math.isfinite(value) or is_lost:
             return math.nan
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._average(step)
         return value
 
@@ -86,6 +94,9 @@ class Learner:
         state |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self._optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{key}": value for key, value in moments.items() if value is not None}
+        # Doubles, so that the numbers of the scaler come back as they were.
+        numbers = self._scaler.state_dict().items()
+        state |= {f"scaler.{key}": torch.tensor(value, dtype=torch.float64) for key, value in numbers}
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -98,14 +109,19 @@ class Learner:
             moments.setdefault(int(index), {})[key] = value
         plan = self._optimizer.state_dict()
         self._optimizer.load_state_dict({"state": moments, "param_groups": plan["param_groups"]})
+        if scale := part(tensors, "scaler"):
+            kinds = {key: type(value) for key, value in self._scaler.state_dict().items()}
+            self._scaler.load_state_dict({key: kinds[key](value.item()) for key, value in scale.items()})
 
-    def _batch_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._numbers.bf16):
+    def _batch_loss(self, batch: Batch) -> Tensor:
+        images, labels = batch.images.to(self.device), batch.labels.to(self.device)
+        border = None if batch.border is None else batch.border.to(self.device)
+        with torch.autocast(self.device.type, dtype=self._half or torch.bfloat16, enabled=self._half is not None):
             deep = getattr(self.network, "forward_deep", None)
             heads = deep(images) if deep is not None else [self.network(images)]
         if len(heads) > 1:
-            return deep_loss(heads, labels, self._loss)
-        return segmentation_loss(heads[0], labels, self._loss)
+            return deep_loss(heads, labels, self._loss, border)
+        return segmentation_loss(heads[0], labels, self._loss, border)
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
@@ -122,6 +138,18 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors under a dotted prefix, without it."""
     start = f"{prefix}."
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
+
+def half_precision(device: torch.device, numbers: TrainingNumbers) -> torch.dtype | None:
+    """Return what the network computes in: float16 on CUDA alone, bfloat16 anywhere; None: float32."""
+    if numbers.fp16 and device.type == "cuda":
+        return torch.float16
+    return torch.bfloat16 if numbers.bf16 else None
+
+
+def _scaler(device: torch.device, half: torch.dtype | None) -> torch.amp.GradScaler:
+    """Return what keeps float16 gradients from becoming 0; it does nothing in the other precisions."""
+    return torch.amp.GradScaler(device.type, enabled=half is torch.float16)
 
 
 def _optimizer(parameters: list[nn.Parameter], numbers: TrainingNumbers) -> torch.optim.Optimizer:

@@ -125,6 +125,10 @@ class TrainingNumbers:
         How often they are looked at in a run.
     bf16 : bool
         Mixed precision, also on the CPU.
+    fp16 : bool
+        Mixed precision in float16 with a scaled loss, on a CUDA device only; elsewhere `bf16` decides.
+    patience : int
+        Looks at the fold without a better state after which the run ends before its budget; 0: never.
     """
 
     optimizer: str = "adamw"
@@ -137,6 +141,8 @@ class TrainingNumbers:
     fold: float = 0.15
     validations: int = 20
     bf16: bool = True
+    fp16: bool = False
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot train."""
@@ -144,6 +150,10 @@ class TrainingNumbers:
             raise UsageError(f"Optimizer {self.optimizer!r} is unknown; use adamw or sgd.")
         if self.learning_rate <= 0 or self.batch_size < 1 or not 0 <= self.ema < 1 or not 0 <= self.fold < 1:
             raise UsageError("learning_rate > 0, batch_size >= 1, 0 <= ema < 1 and 0 <= fold < 1 are needed.")
+        if self.weight_decay < 0 or self.clip_norm <= 0 or not 0 <= self.foreground <= 1:
+            raise UsageError("weight_decay >= 0, clip_norm > 0 and 0 <= foreground <= 1 are needed.")
+        if self.validations < 1 or self.patience < 0:
+            raise UsageError("validations >= 1 and patience >= 0 are needed.")
 
 
 @dataclass(frozen=True, slots=True)

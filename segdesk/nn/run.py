@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,13 +18,16 @@ from torch import nn
 from segdesk.core.box import Index3
 from segdesk.core.progress import Progress
 from segdesk.errors import UsageError, Warn, WriteError
+from segdesk.nn.augment import AugmentSettings
+from segdesk.nn.border import border_maps
 from segdesk.nn.dataset import Dataset, LoadedCase, bad_dataset, load_cases
 from segdesk.nn.fit import Budget, Emit, Fit, Fitted, Place
 from segdesk.nn.learner import Learner
 from segdesk.nn.loaded_model import windows_of
+from segdesk.nn.losses import LossSettings, inverse_frequency
 from segdesk.nn.prepare import Parts, training_cases
-from segdesk.nn.recipe import Recipe
-from segdesk.nn.sampler import PatchSampler
+from segdesk.nn.recipe import Recipe, TrainingNumbers
+from segdesk.nn.sampler import PatchSampler, TrainingCase
 from segdesk.zoo.model_folder import SPEC_NAME
 from segdesk.zoo.spec import CaseHash, ModelSpec
 
@@ -104,8 +108,10 @@ def fit_network(network: nn.Module, run: Run, emit: Emit, report: Progress) -> F
         )
     is_safe = next(network.parameters()).device.type != "cpu" or _is_wide_enough(window, divisor)
     numbers = replace(recipe.training, bf16=recipe.training.bf16 and is_safe)
+    cases = training_cases(run.material.train, spec)
+    loss = _with_frequencies(recipe.loss, cases, spec)
     sampler = PatchSampler(
-        training_cases(run.material.train, spec),
+        _with_borders(cases, loss, spec),
         window,
         recipe.augment,
         run.seed,
@@ -114,9 +120,46 @@ def fit_network(network: nn.Module, run: Run, emit: Emit, report: Progress) -> F
         margin=margin,
     )
     fold = training_cases(run.material.fold, spec)
-    learner = Learner(network, sampler, numbers, recipe.loss)
+    learner = Learner(network, sampler, numbers, loss)
     fit = Fit(learner, fold, spec, run.budget, Place(run.folder, run_hash(run)))
-    return fit.run(numbers.validations, numbers.bf16, emit, report)
+    return fit.run(numbers, emit, report)
+
+
+def _with_frequencies(loss: LossSettings, cases: Sequence[TrainingCase], spec: ModelSpec) -> LossSettings:
+    """Replace the wish for balanced classes by their weights."""
+    if not loss.balance:
+        return loss
+    weights = inverse_frequency([case.labels for case in cases], len(spec.label_values))
+    return replace(loss, balance=False, class_weights=weights)
+
+
+def _with_borders(cases: list[TrainingCase], loss: LossSettings, spec: ModelSpec) -> list[TrainingCase]:
+    """Add the border weights, computed once on each whole case; patches take their part of them.
+
+    Raises
+    ------
+    UsageError
+        If the recipe names a label that the model does not have.
+    """
+    if not loss.border_weight:
+        return cases
+    wanted = loss.border_labels or spec.label_values[1:]
+    unknown = sorted(set(wanted) - set(spec.label_values))
+    if unknown:
+        raise UsageError(f"border_labels names {unknown[0]}, which is none of the model's label values.")
+    classes = [spec.label_values.index(value) for value in wanted]
+    spacing = spec.spacing_kji_mm or (1.0, 1.0, 1.0)
+    return [
+        replace(
+            case,
+            border=torch.from_numpy(
+                border_maps(
+                    case.labels.numpy(), classes, loss.border_weight, loss.border_sigma_voxels, spacing, spec.dimensions
+                )
+            ),
+        )
+        for case in cases
+    ]
 
 
 def _is_wide_enough(window: Index3, divisor: Index3) -> bool:
@@ -132,13 +175,42 @@ def run_hash(run: Run) -> str:
     """Hash everything a run depends on, so that only the same run resumes a checkpoint."""
     recipe, material = run.recipe, run.material
     told = {
-        "spec": run.spec.model_dump(mode="json", exclude={"created", "weights_sha256"}),
-        "recipe": [asdict(recipe.loss), asdict(recipe.augment), asdict(recipe.training)],
+        "spec": run.spec.model_dump(mode="json", include=_SPEC_OF_A_RUN),
+        "recipe": [_settings(recipe.loss), _settings(recipe.augment), _settings(recipe.training)],
         "budget": [run.budget.steps, run.budget.seconds],
         "seed": run.seed,
         "cases": [[case.image_sha256 for case in part] for part in (material.train, material.fold)],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+_SPEC_OF_A_RUN = {
+    "format_version", "name", "version", "title", "task", "dimensions", "network", "channels", "labels",
+    "spacing_kji_mm", "patch_kji", "orientation", "post_processing", "training", "metrics", "parent", "untrained",
+}  # fmt: skip
+
+_FIRST_SETTINGS: dict[type, set[str]] = {
+    LossSettings: {"name", "class_weights"},
+    AugmentSettings: {
+        "chance", "turn_chance", "rotate_degrees", "scale", "elastic_voxels", "flip_axes", "gain", "offset", "noise",
+        "blur_voxels", "bias", "gamma",
+    },
+    TrainingNumbers: {
+        "optimizer", "learning_rate", "weight_decay", "batch_size", "ema", "clip_norm", "foreground", "fold",
+        "validations", "bf16",
+    },
+}  # fmt: skip
+"""Settings there were from the start; later ones count where a recipe uses them, so that older runs still resume."""
+
+
+def _settings(chosen: LossSettings | AugmentSettings | TrainingNumbers) -> dict[str, Any]:
+    kind = type(chosen)
+    defaults = asdict(kind())
+    return {
+        name: value
+        for name, value in asdict(chosen).items()
+        if name in _FIRST_SETTINGS[kind] or value != defaults[name]
+    }
 
 
 def work_folder(out: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,11 +32,14 @@ class TrainingCase:
         On the model's grid.
     labels : Tensor of uint8, shape (k, j, i)
         Class indices; `IGNORE` does not train.
+    border : Tensor of float32, shape (k, j, i), optional
+        Extra weight of each voxel in the loss; see `segdesk.nn.border`.
     """
 
     name: str
     image: Tensor
     labels: Tensor
+    border: Tensor | None = None
     places: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +49,24 @@ class TrainingCase:
             if value not in (0, IGNORE):
                 where = np.argwhere(array == value)
                 self.places[int(value)] = where[:: max(1, len(where) // _KEPT_VOXELS)]
+
+
+class Batch(NamedTuple):
+    """Patches of one step.
+
+    Parameters
+    ----------
+    images : Tensor of float32, shape (N, C, [k,] j, i)
+        Larger than the rest by the sampler's margin.
+    labels : Tensor of int64, shape (N, [k,] j, i)
+        Class indices.
+    border : Tensor of float32, shape (N, [k,] j, i), optional
+        Extra weights; None unless every case has them.
+    """
+
+    images: Tensor
+    labels: Tensor
+    border: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +102,36 @@ class PatchSampler:
     jitter: float = 0.15
     margin: int = 0
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Return images (N, C, [k,] j, i) float32 and labels (N, [k,] j, i) int64 of a step."""
-        pairs = [self._one(np.random.default_rng([self.seed, step, item])) for item in range(size)]
-        images = torch.stack([image for image, _ in pairs])
-        labels = torch.stack([label for _, label in pairs]).long()
-        if self.dimensions == 2:
-            return images[:, :, 0], labels[:, 0]
-        return images, labels
+    def batch(self, step: int, size: int) -> Batch:
+        """Return the patches of a step."""
+        patches = [self._one(np.random.default_rng([self.seed, step, item])) for item in range(size)]
+        images = self._flat(torch.stack([patch.images for patch in patches]))
+        labels = self._flat(torch.stack([patch.labels for patch in patches]).long())
+        borders = [patch.border for patch in patches if patch.border is not None]
+        return Batch(images, labels, self._flat(torch.stack(borders)) if len(borders) == size else None)
 
-    def _one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _one(self, rng: np.random.Generator) -> Batch:
         case = self.cases[int(rng.integers(len(self.cases)))]
         centre = self._centre(rng, case)
         variant = sample(rng, self.augment, self.dimensions)
-        size = self._cut_size()
+        channels = len(case.image)
+        # The weights move with the image, as one more channel that is not recoloured.
+        layers = case.image if case.border is None else torch.cat([case.image, case.border[None]])
         # A valid network is given mirrored borders when it predicts, so it learns with them.
-        image, labels = cut(case.image, case.labels, centre, size, variant, mirror=self.margin > 0)
-        if self.margin:
-            m = self.margin
-            labels = labels[:, m:-m, m:-m]
-        return recolour(image, variant), labels
+        picked, labels = cut(layers, case.labels, centre, self._cut_size(), variant, mirror=self.margin > 0)
+        border = None if case.border is None else picked[channels]
+        return Batch(
+            recolour(picked[:channels], variant), self._middle(labels), None if border is None else self._middle(border)
+        )
+
+    def _flat(self, patches: Tensor) -> Tensor:
+        """Drop the k axis of 2D batches."""
+        return patches.select(-3, 0) if self.dimensions == 2 else patches
+
+    def _middle(self, patch: Tensor) -> Tensor:
+        """Return what a network with a margin answers for."""
+        m = self.margin
+        return patch[:, m:-m, m:-m] if m else patch
 
     def _cut_size(self) -> Index3:
         k, j, i = self.patch_kji

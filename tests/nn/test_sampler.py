@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -46,21 +48,22 @@ def test_ignored_voxels_are_no_place_to_centre_on() -> None:
 def test_images_smaller_than_the_patch_are_centred() -> None:
     case = _case((6, 24, 28))
     sampler = PatchSampler([case], (10, 24, 28), _STILL, seed=0, jitter=0.0)
-    image, labels = sampler.batch(0, 1)
+    image, labels, _ = sampler.batch(0, 1)
     assert image.shape == (1, 1, 10, 24, 28)
     assert torch.equal(labels[0, 2:8], case.labels.long())
 
 
 def test_a_case_without_labels_can_be_trained_on() -> None:
     empty = TrainingCase("e", torch.zeros(1, 9, 9, 9), torch.zeros(9, 9, 9, dtype=torch.uint8))
-    image, labels = PatchSampler([empty], (8, 8, 8), AugmentSettings(), seed=0).batch(0, 2)
+    image, labels, border = PatchSampler([empty], (8, 8, 8), AugmentSettings(), seed=0).batch(0, 2)
     assert image.shape == (2, 1, 8, 8, 8)
     assert not labels.any()
+    assert border is None
 
 
 def test_two_dimensional_batches_have_no_slices_and_a_margin_enlarges_the_image_only() -> None:
     sampler = PatchSampler([_case()], (1, 12, 12), AugmentSettings(), seed=0, dimensions=2, margin=4)
-    image, labels = sampler.batch(0, 3)
+    image, labels, _ = sampler.batch(0, 3)
     assert image.shape == (3, 1, 20, 20)
     assert labels.shape == (3, 12, 12)
 
@@ -68,5 +71,29 @@ def test_two_dimensional_batches_have_no_slices_and_a_margin_enlarges_the_image_
 def test_two_dimensional_patches_are_cut_from_whole_slices() -> None:
     labels = torch.arange(5, dtype=torch.uint8)[:, None, None].expand(5, 16, 16).contiguous()
     sampler = PatchSampler([TrainingCase("a", labels[None].float(), labels)], (1, 8, 8), _STILL, 0, dimensions=2)
-    image, _ = sampler.batch(1, 8)
+    image = sampler.batch(1, 8).images
     np.testing.assert_allclose(image.numpy(), np.rint(image.numpy()), atol=1e-5)
+
+
+def test_border_weights_move_with_the_labels_and_are_not_recoloured() -> None:
+    case = _case()
+    marked = replace(case, border=3.0 * case.labels)
+    settings = AugmentSettings(chance=1.0, elastic_voxels=0, flip_axes=("i",), quarter_turns=("k",), turn_chance=0)
+    sampler = PatchSampler([marked], (8, 12, 12), settings, seed=1)
+    images, labels, border = sampler.batch(0, 4)
+    assert border is not None
+    torch.testing.assert_close(border, 3.0 * labels.float(), atol=1e-4, rtol=0)
+    plain = PatchSampler([case], (8, 12, 12), settings, seed=1).batch(0, 4)
+    assert torch.equal(images, plain.images)
+    assert torch.equal(labels, plain.labels)
+
+
+def test_border_weights_of_flat_patches_leave_the_margin_out() -> None:
+    case = _case()
+    sampler = PatchSampler(
+        [replace(case, border=case.labels.float())], (1, 12, 12), _STILL, seed=0, dimensions=2, margin=4
+    )
+    images, labels, border = sampler.batch(0, 2)
+    assert border is not None
+    assert (images.shape[-1], labels.shape, border.shape) == (20, (2, 12, 12), (2, 12, 12))
+    torch.testing.assert_close(border, labels.float(), atol=1e-5, rtol=0)

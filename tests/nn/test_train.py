@@ -20,6 +20,7 @@ from segdesk.nn.fit import Budget
 from segdesk.nn.learner import Learner
 from segdesk.nn.predict import predict
 from segdesk.nn.run import work_folder
+from segdesk.nn.sampler import Batch
 from segdesk.nn.scoring import CaseDice, as_csv, bootstrap_ci, summary
 from segdesk.nn.train import TrainSettings, train
 from segdesk.nn.validation import class_dices
@@ -139,8 +140,10 @@ def test_a_step_without_a_finite_gradient_leaves_the_weights_alone(data: Path, t
     from segdesk.nn.recipe import TrainingNumbers
 
     class Poison:
-        def batch(self, step: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-            return torch.full((1, 1, 4, 8, 8), torch.nan), torch.zeros(1, 4, 8, 8, dtype=torch.long)
+        seed = 0
+
+        def batch(self, step: int, size: int) -> Batch:
+            return Batch(torch.full((1, 1, 4, 8, 8), torch.nan), torch.zeros(1, 4, 8, 8, dtype=torch.long))
 
     network = network_of(toy_spec())
     before = [p.clone() for p in network.parameters()]
