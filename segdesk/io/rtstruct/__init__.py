@@ -1,0 +1,1 @@
+"""RT Structure Sets: contours in, label maps out, and back."""
