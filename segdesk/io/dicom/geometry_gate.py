@@ -45,6 +45,8 @@ class Verdict:
     warnings : tuple of Warn
     refusal_code, refusal : str
         "" when the stack is a volume.
+    worst_deviation_mm : float, optional
+        Of a slice from its place on the line fitted through all (check 3); None for one slice.
     """
 
     order: tuple[int, ...]
@@ -52,6 +54,7 @@ class Verdict:
     warnings: tuple[Warn, ...] = ()
     refusal_code: str = ""
     refusal: str = ""
+    worst_deviation_mm: float | None = None
 
 
 def slice_order(places: Sequence[Place]) -> tuple[int, ...]:
@@ -88,14 +91,17 @@ def judge(frames: Sequence[Frame], frame_of_reference_uid: str | None) -> Verdic
     places = [places[n] for n in order]
     points = np.array([place.position_lps for place in places])
     if len(places) == 1:
-        step = normal_of(places[0]) * (frames[0].step_mm or frames[0].thickness_mm or 1.0)
+        # Some writers give SpacingBetweenSlices a sign; it is a length here, never a direction.
+        step = normal_of(places[0]) * abs(frames[0].step_mm or frames[0].thickness_mm or 1.0)
         return Verdict(order, _grid(places[0], step, frames, frame_of_reference_uid))
     code, reason = _irregularity(points, normal_of(places[0]))
+    worst_mm = float(np.linalg.norm(_residuals(points)[1], axis=1).max())
     if code:
-        return Verdict(order, stack_geometry(frames, frame_of_reference_uid), (), code, reason)
+        return Verdict(order, stack_geometry(frames, frame_of_reference_uid), (), code, reason, worst_mm)
     step = (points[-1] - points[0]) / (len(points) - 1)
     warnings = [*_tilt(step, normal_of(places[0])), *_tag_disagreement(frames, step, normal_of(places[0]))]
-    return Verdict(order, _grid(places[0], step, frames, frame_of_reference_uid), tuple(warnings))
+    grid = _grid(places[0], step, frames, frame_of_reference_uid)
+    return Verdict(order, grid, tuple(warnings), worst_deviation_mm=worst_mm)
 
 
 def _grid(place: Place, step: NDArray[np.float64], frames: Sequence[Frame], reference: str | None) -> Geometry:
@@ -110,14 +116,11 @@ def _grid(place: Place, step: NDArray[np.float64], frames: Sequence[Frame], refe
 
 def _irregularity(points: NDArray[np.float64], normal: NDArray[np.float64]) -> tuple[str, str]:
     """Return code and reason when the points are not evenly spaced on a line, ("", "") when they are."""
-    index = np.arange(len(points), dtype=np.float64)
-    centred = index - index.mean()
-    slope = centred @ (points - points.mean(axis=0)) / (centred @ centred)
+    slope, residual = _residuals(points)
     step_mm = float(np.linalg.norm(slope))
     steps = np.diff(points @ normal)
     if step_mm < 1e-6 or steps.min() < 1e-6:
         return "duplicate_position", "Several slices lie at the same position; this is no volume."
-    residual = points - points.mean(axis=0) - centred[:, None] * slope
     along = residual @ (slope / step_mm)
     beside = np.linalg.norm(residual - along[:, None] * (slope / step_mm), axis=1)
     worst_along, worst_beside = float(np.abs(along).max()), float(beside.max())
@@ -133,6 +136,14 @@ def _irregularity(points: NDArray[np.float64], normal: NDArray[np.float64]) -> t
         f"The slices are not evenly spaced: steps of {low:.2f} to {high:.2f} mm, up to {worst:.2f} mm off; "
         "open them as a per-slice stack.",
     )
+
+
+def _residuals(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the step of the line fitted through the points, and what separates each from its place on it."""
+    index = np.arange(len(points), dtype=np.float64)
+    centred = index - index.mean()
+    slope = centred @ (points - points.mean(axis=0)) / (centred @ centred)
+    return slope, points - points.mean(axis=0) - centred[:, None] * slope
 
 
 def _gaps(points: NDArray[np.float64], steps: NDArray[np.float64], normal: NDArray[np.float64]) -> str:

@@ -50,7 +50,7 @@ def mosaic_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
     csa = _csa_numbers(dataset)
     count = _tile_count(dataset, csa)
     normal = csa.get("SliceNormalVector", ())
-    step_mm = big.step_mm or big.thickness_mm
+    step_mm = abs(big.step_mm or big.thickness_mm or 0.0)
     grid = math.ceil(math.sqrt(count)) if count else 0
     if not grid or big.rows % grid or big.columns % grid or big.place is None or not step_mm:
         raise ReadError(
