@@ -13,7 +13,7 @@ from segdesk.cli.options import JsonOption, QuietOption
 from segdesk.core.labels import Label
 from segdesk.errors import ReadError
 from segdesk.io import ScanResult, SeriesEntry, scan
-from segdesk.io.series import MaskSummary
+from segdesk.io.series import MaskSummary, StructureSetSummary
 
 PathArgument = Annotated[Path, typer.Argument(help="An image file or a folder.", show_default=False)]
 
@@ -29,7 +29,7 @@ def info(path: PathArgument, json: JsonOption = False, quiet: QuietOption = Fals
             for entry in found.series:
                 entry.read_labels(report) if entry.is_mask else entry.read(report)
     payload = found.to_json()
-    if not found.series:
+    if not found.series and not found.structure_sets:
         raise Refused(_nothing_to_open(found), {"refused": payload["refused"], "skipped": found.skipped})
     console.show(payload, lambda page: _info_page(page, found))
 
@@ -56,6 +56,10 @@ def _info_page(page: Page, found: ScanResult) -> None:
         )
         for entry in found.series
     ]
+    for structures in found.structure_sets:
+        _regions(page, structures)
+    if not rows:
+        return
     page.table(("Series", "Kind", "Modality", "Shape k,j,i", "Voxel mm", "Axes", "Type", "Files"), rows)
     for entry in found.series:
         place = f"geometry from {entry.geometry.source}"
@@ -68,6 +72,17 @@ def _info_page(page: Page, found: ScanResult) -> None:
         page.line(f"refused ({refusal.code}), {refusal.files} files: {refusal.message}")
     if found.skipped:
         page.line(f"{found.skipped} files are no images.")
+
+
+def _regions(page: Page, structures: StructureSetSummary) -> None:
+    image = f" of series {', '.join(structures.referenced_series_uids)}" if structures.referenced_series_uids else ""
+    label = f" {structures.label!r}" if structures.label else ""
+    page.line(f"RT Structure Set{label}{image}, {len(structures.regions)} regions")
+    rows = [
+        (str(region.number), region.name, "#{:02x}{:02x}{:02x}".format(*region.colour_rgb), str(region.contours))
+        for region in structures.regions
+    ]
+    page.table(("Number", "Region", "Colour", "Contours"), rows)
 
 
 def _segments(page: Page, entry: SeriesEntry, mask: MaskSummary) -> None:

@@ -23,6 +23,7 @@ class Format(StrEnum):
     TIFF = "TIFF"
     DICOM = "DICOM"
     DICOM_SEG = "DICOM Segmentation"
+    RTSTRUCT = "DICOM RT Structure Set"
 
 
 _HEAD_BYTES = 1024
@@ -41,6 +42,7 @@ _META_KEYS = (b"objecttype", b"ndims", b"comment", b"objectsubtype")
 _DICOM_OBJECTS = {
     b"1.2.840.10008.5.1.4.1.1.66.4": Format.DICOM_SEG,
     b"1.2.840.10008.5.1.4.1.1.66.7": Format.DICOM_SEG,
+    b"1.2.840.10008.5.1.4.1.1.481.3": Format.RTSTRUCT,
 }
 """SOP classes that are read by another way than images (PS3.4 B.5); all others are `Format.DICOM`."""
 

@@ -56,11 +56,12 @@ def read_labels(path: Path | str, *, reference: Reference | None = None, report:
     Parameters
     ----------
     path : path-like
-        NIfTI, NRRD, .seg.nrrd, MetaImage, PNG, TIFF, DICOM Segmentation, or DICOM images with
-        whole numbers. A folder means the one mask in it, or else its one image.
+        NIfTI, NRRD, .seg.nrrd, MetaImage, PNG, TIFF, DICOM Segmentation, RT Structure Set, or
+        DICOM images with whole numbers. A folder means the one mask in it, or else its one image.
     reference : path-like or Geometry or SliceStackGeometry, optional
         The image the mask belongs to, or its grid: the mask comes back on the whole of that
-        grid, matched by places in the patient. Without it, on the mask's own grid.
+        grid, matched by places in the patient. Without it, on the mask's own grid; the
+        contours of an RT Structure Set, which has none, on the image in the same folder.
     report : Progress
 
     Returns
@@ -91,6 +92,10 @@ def read_labels(path: Path | str, *, reference: Reference | None = None, report:
         from segdesk.io.dicom_seg.reader import read_seg
 
         return read_seg(path, references, report)
+    if kind is Format.RTSTRUCT:
+        from segdesk.io.rtstruct.reading import read_rtstruct
+
+        return read_rtstruct(path, references, report)
     return _laid(_read_array_mask(path, kind), references)
 
 
@@ -123,7 +128,7 @@ def _chosen(found: ScanResult, series_uid: str | None) -> SeriesEntry:
     if found.refused:
         first = found.refused[0]
         raise InconsistentSeries(first.message, code=first.code, path=found.path)
-    if found.masks:
+    if found.masks or found.structure_sets:
         message = f"{found.path.name} holds masks but no image; open the image they belong to."
         raise ReadError(message, code="not_an_image", path=found.path)
     raise ReadError(f"{found.path.name} holds no image segdesk can open.", code="empty", path=found.path)

@@ -54,6 +54,10 @@ def header_file_of(path: Path) -> Path:
 
 def _scan_file(path: Path, report: Progress) -> ScanResult:
     kind = sniff(path)
+    if kind is Format.RTSTRUCT:
+        from segdesk.io.rtstruct.structure_set import read_structure_set
+
+        return ScanResult(path, (), 0, (), (read_structure_set(path).summary(),))
     if kind is not Format.DICOM:
         return ScanResult(path, (entry_of_file(path, kind, path.name),), 0, ())
     from segdesk.io.dicom.series import find_series
@@ -80,6 +84,8 @@ def _scan_folder(folder: Path, report: Progress) -> ScanResult:
             kind = sniff(file)
             if kind is Format.DICOM:
                 dicom.append(file)
+            elif kind is Format.RTSTRUCT:
+                skipped += 1
             else:
                 entries.append(entry_of_file(file, kind, str(file.relative_to(folder))))
         except UnsupportedFormat:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from segdesk.core.box import Index3
 from segdesk.core.geometry import Geometry, Grid
-from segdesk.core.labels import Label, LabelMap
+from segdesk.core.labels import Colour, Label, LabelMap
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import InconsistentSeries, UsageError, Warn, code_named
@@ -82,6 +82,53 @@ class MaskSummary:
                 }
                 for label in self.labels
             ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSummary:
+    """A region of an RT Structure Set: number, name, colour, and how many contours draw it."""
+
+    number: int
+    name: str
+    colour_rgb: Colour
+    contours: int
+
+    def to_json(self) -> Json:
+        """Return the JSON form, one row of ``rois``."""
+        return {
+            "number": self.number,
+            "name": self.name,
+            "colour_rgb": list(self.colour_rgb),
+            "contours": self.contours,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StructureSetSummary:
+    """What an RT Structure Set holds: a mask without a grid of its own.
+
+    Parameters
+    ----------
+    label : str
+        As its author called it.
+    referenced_series_uids : tuple of str
+        Series of the images it was drawn on.
+    regions : tuple of RegionSummary
+        In the order of the file.
+    """
+
+    label: str
+    referenced_series_uids: tuple[str, ...]
+    regions: tuple[RegionSummary, ...]
+
+    def to_json(self) -> Json:
+        """Return the JSON form: kind, image, and one row a region."""
+        return {
+            "kind": "rtstruct",
+            "label": self.label,
+            "referenced_series_uid": next(iter(self.referenced_series_uids), None),
+            "rois": [region.to_json() for region in self.regions],
         }
 
 
@@ -243,12 +290,15 @@ class ScanResult:
         Files that are neither images nor masks (text, reports).
     refused : tuple of Refusal
         Images that cannot be opened, or not as a volume, and why.
+    structure_sets : tuple of StructureSetSummary
+        The RT Structure Set that was named itself; those of a folder are skipped and counted.
     """
 
     path: Path
     series: tuple[SeriesEntry, ...]
     skipped: int
     refused: tuple[Refusal, ...]
+    structure_sets: tuple[StructureSetSummary, ...] = ()
 
     @property
     def images(self) -> tuple[SeriesEntry, ...]:
@@ -267,4 +317,5 @@ class ScanResult:
             "series": [entry.to_json() for entry in self.series],
             "skipped": self.skipped,
             "refused": [refusal.to_json() for refusal in self.refused],
+            "structure_sets": [each.to_json() for each in self.structure_sets],
         }

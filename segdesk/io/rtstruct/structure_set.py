@@ -22,6 +22,7 @@ from segdesk.core.geometry import Points
 from segdesk.core.labels import Code, Colour, Concept, Label
 from segdesk.errors import ReadError
 from segdesk.io.dicom.values import DAMAGED_FILE, items_of, numbers_of, text_of, whole_of
+from segdesk.io.series import RegionSummary, StructureSetSummary
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 
@@ -109,6 +110,11 @@ class StructureSet:
     def frame_of_reference_uids(self) -> tuple[str, ...]:
         """Every frame of reference a region lies in."""
         return tuple(sorted({roi.frame_of_reference_uid for roi in self.rois} - {""}))
+
+    def summary(self) -> StructureSetSummary:
+        """Return what is shown of it where no image is at hand."""
+        regions = [RegionSummary(roi.number, roi.name, roi.colour_rgb, len(roi.contours)) for roi in self.rois]
+        return StructureSetSummary(self.label, self.series_uids, tuple(regions))
 
 
 def read_structure_set(path: Path | str) -> StructureSet:
