@@ -15,6 +15,7 @@ from torch import nn
 from segdesk.core.box import Index3
 from segdesk.errors import BadModelFolder
 from segdesk.nn.networks.classic_unet import ClassicUnet
+from segdesk.nn.networks.ensemble import first_member
 from segdesk.nn.networks.registry import network_of
 from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import ModelSpec
@@ -109,6 +110,7 @@ def load_model(folder: ModelFolder) -> LoadedModel:
 
 def windows_of(network: nn.Module, spec: ModelSpec) -> tuple[Index3, Index3, Index3]:
     """Return the model's patch, enlarged to a size the network can take, the margin it loses, and its divisor."""
+    network = first_member(network)
     lost = int(getattr(network, "output_margin", 0))
     steps = _steps(network, spec.dimensions)
     k, j, i = (_fitting(network, n + 2 * lost, step) - 2 * lost for n, step in zip(spec.patch_kji, steps, strict=True))

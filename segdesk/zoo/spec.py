@@ -198,6 +198,8 @@ class ModelSpec(Record):
         2 or 3.
     network : NetworkSpec
         Takes `channels` in their order, gives background and then `labels` in their order.
+    members : int
+        Networks in the weights ("members.0." and so on), whose probabilities are averaged; 1: one network, no prefix.
     channels : tuple of Channel
         Unique names.
     labels : tuple of LabelSpec
@@ -236,6 +238,7 @@ class ModelSpec(Record):
     task: Literal["segmentation"] = "segmentation"
     dimensions: Literal[2, 3]
     network: NetworkSpec
+    members: Annotated[int, Field(ge=1, le=16)] = 1
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=32)]
     labels: Annotated[tuple[LabelSpec, ...], Field(min_length=1, max_length=255)]
     spacing_kji_mm: tuple[Millimetre, Millimetre, Millimetre] | None = None

@@ -10,6 +10,7 @@ from torch import nn
 
 from segdesk.errors import ModelError
 from segdesk.nn.networks.classic_unet import ClassicUnet
+from segdesk.nn.networks.ensemble import Ensemble
 from segdesk.nn.networks.layers import Layers
 from segdesk.nn.networks.monai_networks import build_monai_network
 from segdesk.nn.networks.nnunet import NnUnet, Stages
@@ -57,13 +58,17 @@ def build_network(network: NetworkSpec, *, dimensions: int, in_channels: int, ou
 
 
 def network_of(spec: ModelSpec) -> nn.Module:
-    """Build the untrained network of a model."""
-    return build_network(
-        spec.network,
-        dimensions=spec.dimensions,
-        in_channels=len(spec.channels),
-        out_channels=len(spec.label_values),
-    )
+    """Build the untrained network of a model; an `Ensemble` where it has several members."""
+    members = [
+        build_network(
+            spec.network,
+            dimensions=spec.dimensions,
+            in_channels=len(spec.channels),
+            out_channels=len(spec.label_values),
+        )
+        for _ in range(spec.members)
+    ]
+    return Ensemble(members) if len(members) > 1 else members[0]
 
 
 def network_named(name: str) -> NetworkSpec:
