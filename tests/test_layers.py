@@ -16,7 +16,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "segdesk"
-_DICOM = {"pydicom", "gdcm", "pylibjpeg", "openjpeg", "jpeg_ls", "highdicom"}
+_DICOM = {"pydicom", "gdcm", "pylibjpeg", "openjpeg", "jpeg_ls", "imagecodecs", "highdicom"}
 _BASE = {"errors", "paths"}
 _DATA = {"core", "edit", "metrics", "review", "io", "zoo", "store"}
 

@@ -116,12 +116,20 @@ def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
 def rescaled(stored: NDArray[Any], slope: float, intercept: float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return stored * slope + intercept, computed in float64 slab by slab and rounded once."""
     array = np.empty(stored.shape, dtype)
+    rescale_into(stored, slope, intercept, array)
+    return array
+
+
+def rescale_into(stored: NDArray[Any], slope: float, intercept: float, array: NDArray[Any]) -> None:
+    """As `rescaled`, into a C-contiguous array of the same shape."""
     flat, target = stored.reshape(-1), array.reshape(-1)
+    if slope == 1 and intercept == 0:
+        target[:] = flat
+        return
     for start in range(0, flat.size, _SLAB):
         slab = flat[start : start + _SLAB] * np.float64(slope)
         slab += intercept
         target[start : start + _SLAB] = slab
-    return array
 
 
 def _image_path(header_path: Path) -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ _LOSSY = (
 # What pydicom would log of damaged files comes back as `ReadError`; without a handler it goes to stderr.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
 _WANTED = frozenset(map(int, HEADER_TAGS))
+_PROBED = 16
+_WAITING = 4.0
+"""Wall time by processor time of the first headers from which on threads are worth it."""
 _THREADS = min(8, (os.cpu_count() or 1) + 2)
 
 
@@ -54,14 +58,14 @@ class HeaderPass:
 
 
 def read_headers(paths: Sequence[Path], report: Progress) -> HeaderPass:
-    """Read many headers in threads; damage in one file does not stop the others."""
+    """Read many headers; damage in one file does not stop the others."""
     instances: list[Instance] = []
     failures: list[ReadError] = []
     skipped = 0
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+    with warnings.catch_warnings():
         # pydicom warns of every value that bends the standard; the gate judges those that matter.
         warnings.simplefilter("ignore")
-        for number, found in enumerate(pool.map(_read_or_error, paths, chunksize=8)):
+        for number, found in enumerate(_all_read(paths)):
             report(number, len(paths), "Reading headers")
             if isinstance(found, ReadError):
                 failures.append(found)
@@ -70,6 +74,20 @@ def read_headers(paths: Sequence[Path], report: Progress) -> HeaderPass:
             else:
                 instances.append(found)
     return HeaderPass(tuple(instances), skipped, tuple(failures))
+
+
+def _all_read(paths: Sequence[Path]) -> Iterator[Instance | ReadError | None]:
+    """Yield what is in each file; in threads where the disk, and not this program, is what takes time."""
+    probe, rest = paths[:_PROBED], paths[_PROBED:]
+    start, busy = time.perf_counter(), time.thread_time()
+    yield from [_read_or_error(path) for path in probe]
+    waited, busy = time.perf_counter() - start, time.thread_time() - busy
+    if waited < _WAITING * busy:
+        # Threads would only take turns at the interpreter.
+        yield from map(_read_or_error, rest)
+        return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(_read_or_error, rest, chunksize=8)
 
 
 def _read_or_error(path: Path) -> Instance | ReadError | None:
@@ -164,6 +182,7 @@ def _layout(opened: ScannedHeader, file: BinaryIO, path: Path) -> PixelLayout:
         element.length,
         syntax == ExplicitVRBigEndian,
         bool(items_of(dataset, "ModalityLUTSequence")),
+        element.fragments_offset,
     )
     require_whole(layout, path)
     return layout

@@ -34,6 +34,8 @@ class PixelLayout:
     is_big_endian : bool
     has_modality_lut : bool
         A table takes the place of slope and intercept.
+    fragments_offset : int
+        First byte of the items of encapsulated pixels, -1 for others.
     """
 
     rows: int
@@ -51,6 +53,7 @@ class PixelLayout:
     data_length: int
     is_big_endian: bool
     has_modality_lut: bool
+    fragments_offset: int = -1
 
     @property
     def is_colour(self) -> bool:

@@ -29,11 +29,12 @@ _END = b"\xfe\xff\xdd\xe0"
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """Place of the pixel element; offset -1 where pixels must be decoded."""
+    """Place of the pixel element; offset -1 where pixels must be decoded, then their fragments' place."""
 
     offset: int
     length: int
     is_float: bool = False
+    fragments_offset: int = -1
 
 
 def find_pixel_element(file: BinaryIO, syntax: str, is_implicit: bool, path: Path) -> PixelElement:
@@ -65,9 +66,10 @@ def find_pixel_element(file: BinaryIO, syntax: str, is_implicit: bool, path: Pat
         raise ReadError(f"{path.name} ends before its pixels; copy it again.", code="truncated", path=path)
     length, start = int.from_bytes(head[-4:], order), file.tell()
     if syntax not in _NATIVE:
-        if length == _UNDEFINED:
-            _require_all_fragments(file, path)
-        return PixelElement(-1, -1)
+        if length != _UNDEFINED:
+            return PixelElement(-1, -1)
+        _require_all_fragments(file, path)
+        return PixelElement(-1, -1, fragments_offset=start)
     available = os.fstat(file.fileno()).st_size - start
     if available < length:
         text = f"{path.name} ends early: {available} of {length} bytes of pixels are there."

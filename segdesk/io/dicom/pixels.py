@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.uid import UID, JPEGExtended12Bit
 
 from segdesk.errors import ReadError
+from segdesk.io.dicom.encoded_frames import decoded_frame, decoder_of, fragments_of_frames
 from segdesk.io.dicom.model import Instance, PixelLayout
 from segdesk.io.dicom.values import DAMAGED_FILE
 
@@ -29,8 +30,19 @@ def stored_dtype(layout: PixelLayout) -> np.dtype[Any]:
     return np.dtype(f"{'i' if layout.is_signed else 'u'}{bits // 8}")
 
 
-def decoded_frames(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+def decoded_frames(
+    instance: Instance, numbers: Sequence[int], lent: Mapping[int, NDArray[Any]] | None = None
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield (number, pixels) for frames of one file.
+
+    Parameters
+    ----------
+    instance : Instance
+    numbers : sequence of int
+        Frames, ascending.
+    lent : mapping from frame number to ndarray, optional
+        Arrays to read into, C-contiguous, of shape (rows, columns) and `stored_dtype`; what is
+        yielded for a number is its array where that could be done.
 
     Yields
     ------
@@ -43,31 +55,58 @@ def decoded_frames(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple
     ReadError
         ``truncated`` or ``bad_pixels``: nothing is filled up with zeros.
     """
-    layout = instance.layout
-    if layout.data_offset >= 0 and layout.samples == 1 and not layout.is_colour and _is_plain(layout):
-        yield from _native_frames(instance, numbers)
+    if is_native(instance.layout):
+        yield from _native_frames(instance, numbers, lent or {})
         return
-    dataset = _whole_dataset(instance)
-    for number in numbers:
-        yield number, _decoded(dataset, instance, number)
+    yield from _encoded_frames(instance, numbers)
 
 
-def _is_plain(layout: PixelLayout) -> bool:
-    return layout.bits_allocated >= 8 and not layout.has_modality_lut
+def is_native(layout: PixelLayout) -> bool:
+    """Whether frames lie in the file as whole-byte grey values."""
+    is_grey = layout.samples == 1 and not layout.is_colour
+    return layout.data_offset >= 0 and is_grey and layout.bits_allocated >= 8 and not layout.has_modality_lut
 
 
-def _native_frames(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+def _native_frames(
+    instance: Instance, numbers: Sequence[int], lent: Mapping[int, NDArray[Any]]
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Read uncompressed frames straight from their place in the file."""
     layout, dtype = instance.layout, stored_dtype(instance.layout)
     try:
         with instance.path.open("rb", buffering=0) as file:
             for number in numbers:
-                frame = np.empty((layout.rows, layout.columns), dtype)
+                frame = lent[number] if number in lent else np.empty((layout.rows, layout.columns), dtype)
                 file.seek(layout.data_offset + number * layout.frame_bytes)
                 _read_whole(file, frame, instance.path)
                 if layout.is_big_endian and dtype.itemsize > 1:
                     frame = frame.byteswap(inplace=True)
                 yield number, masked(frame, layout)
+    except OSError as error:
+        raise ReadError(f"{instance.path.name} cannot be read: {error.strerror}.", path=instance.path) from error
+
+
+def _encoded_frames(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Decode frames, plain streams here and all others by pydicom."""
+    dataset: FileDataset | None = None
+    for number, pixels in _quickly_decoded(instance, numbers):
+        if pixels is None:
+            dataset = dataset or _whole_dataset(instance)
+            pixels = _decoded(dataset, instance, number)
+        yield number, pixels
+
+
+def _quickly_decoded(instance: Instance, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[Any] | None]]:
+    """Yield frames of plain streams, None for those that are not."""
+    layout = instance.layout
+    if decoder_of(layout) is None:
+        yield from ((number, None) for number in numbers)
+        return
+    try:
+        with instance.path.open("rb") as file:
+            places = fragments_of_frames(file, layout)
+            for number in numbers:
+                pixels = None if places is None else decoded_frame(file, places[number], layout)
+                yield number, None if pixels is None else masked(pixels.astype(stored_dtype(layout)), layout)
     except OSError as error:
         raise ReadError(f"{instance.path.name} cannot be read: {error.strerror}.", path=instance.path) from error
 

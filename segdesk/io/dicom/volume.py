@@ -1,4 +1,4 @@
-"""Assembling a volume: threads decode, each slice gets its own rescale."""
+"""Assembling a volume: threads decode, from the middle slice outwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +17,22 @@ from numpy.typing import NDArray
 from segdesk.core.geometry import Grid
 from segdesk.core.progress import Progress
 from segdesk.core.volume import IntensityUnit, Volume
-from segdesk.errors import ReadError, Warn
-from segdesk.io.dicom.model import Instance, Slice
-from segdesk.io.dicom.pixels import decoded_frames, stored_dtype
+from segdesk.errors import Warn
+from segdesk.io.dicom.encoded_frames import decoder_of
+from segdesk.io.dicom.model import Slice
+from segdesk.io.dicom.pixels import decoded_frames, is_native
+from segdesk.io.dicom.slots import Slots, Target, value_dtype
 from segdesk.io.limits import file_bytes, require_size
 from segdesk.io.nifti import nan_warning
 
 _THREADS = min(8, os.cpu_count() or 1)
+_FRAMES_A_JOB = 8
+_FILES_A_TASK = 4
+"""Files that a thread reads before it reports: one by one, reporting takes as long as reading."""
 
-_Target = tuple[int, Slice]
-"""Place in the flat (time x slice) axis, and what goes there."""
+Started = Callable[[Volume, NDArray[np.bool_]], None]
+"""Takes the volume that is being filled, zero where nothing was read yet, and which of its flat
+(time x slice) slices are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,159 +56,124 @@ class DicomVolume:
 
     def __call__(self, report: Progress) -> Volume:
         """Read the pixels; raises `ReadError`, lets `Cancelled` pass."""
-        first = self.points[0][0].instance
-        array = self._pixels(report)
-        is_ct = first.modality == "CT" and first.rescale_type.upper() in ("", "HU")
-        is_colour = first.layout.is_colour
-        middle = self.points[0][len(self.points[0]) // 2].frame
-        return Volume(
-            array,
-            self.geometry,
-            unit=IntensityUnit.RGB if is_colour else IntensityUnit.HU if is_ct else IntensityUnit.ARBITRARY,
-            modality=first.modality,
-            windows=() if is_colour else middle.windows,
-            display_inverted=first.is_inverted and not is_colour,
-            time_points=len(self.points),
-            padding_range=_padding(self.points[0][0]),
-            warnings=(*self.warnings, *nan_warning(array)),
-            series_uid=self.uid,
-            source_path=str(first.path if len(self._by_file()) == 1 else first.path.parent),
-            patient_key=first.patient_key,
-        )
+        return self.stream(report)
+
+    def stream(self, report: Progress, started: Started | None = None) -> Volume:
+        """Read the pixels, the middle slice first.
+
+        Parameters
+        ----------
+        report : Progress
+        started : callable, optional
+            Called once, in this thread, as soon as the middle slice is there.
+
+        Returns
+        -------
+        Volume
+            Complete; its array is the one `started` got, unless a value did not fit it.
+
+        Raises
+        ------
+        ReadError
+            ``truncated`` or ``bad_pixels``.
+        """
+        slots = self._slots()
+        jobs = self._jobs()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if started is not None:
+                _fill(slots, jobs.pop(0))
+                started(self._volume(slots.whole()), slots.is_read)
+            self._fill_all(slots, jobs, report)
+        array = slots.whole()
+        return self._volume(array, nan_warning(array))
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array as far as the headers tell (a rare overflow widens it)."""
         return value_dtype([each for point in self.points for each in point])
 
-    def _by_file(self) -> dict[int, list[_Target]]:
-        """Group the slices by file, so that each file is opened once."""
-        groups: dict[int, list[_Target]] = defaultdict(list)
-        flat = [each for point in self.points for each in point]
-        for n, each in enumerate(flat):
-            groups[id(each.instance)].append((n, each))
-        return groups
+    def _volume(self, flat: NDArray[Any], more: tuple[Warn, ...] = ()) -> Volume:
+        first = self.points[0][0].instance
+        is_ct = first.modality == "CT" and first.rescale_type.upper() in ("", "HU")
+        is_colour = first.layout.is_colour
+        middle = self.points[0][len(self.points[0]) // 2]
+        lead = (len(self.points),) if len(self.points) > 1 else ()
+        is_one_file = all(each.instance is first for point in self.points for each in point)
+        return Volume(
+            flat.reshape(*lead, *self.geometry.shape_kji, *flat.shape[3:]),
+            self.geometry,
+            unit=IntensityUnit.RGB if is_colour else IntensityUnit.HU if is_ct else IntensityUnit.ARBITRARY,
+            modality=first.modality,
+            windows=() if is_colour else middle.frame.windows,
+            display_inverted=first.is_inverted and not is_colour,
+            time_points=len(self.points),
+            padding_range=_padding(self.points[0][0]),
+            warnings=(*self.warnings, *more),
+            series_uid=self.uid,
+            source_path=str(first.path if is_one_file else first.path.parent),
+            patient_key=first.patient_key,
+        )
 
-    def _pixels(self, report: Progress) -> NDArray[Any]:
-        count = sum(len(point) for point in self.points)
-        first = self.points[0][0]
-        shape: tuple[int, ...] = (count, first.frame.rows, first.frame.columns)
+    def _slots(self) -> Slots:
+        """Allocate the volume, once its size is allowed."""
+        slices = [each for point in self.points for each in point]
+        first, dtype = slices[0], value_dtype(slices)
+        shape: tuple[int, ...] = (len(slices), first.frame.rows, first.frame.columns)
         shape = (*shape, 3) if first.instance.layout.is_colour else shape
-        paths = {each.instance.path for point in self.points for each in point}
-        require_size(first.instance.path, math.prod(shape) * self.dtype.itemsize, file_bytes(paths))
-        array = _Slots(np.empty(shape, self.dtype))
-        groups = list(self._by_file().values())
-        with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-            warnings.simplefilter("ignore")
-            futures = [pool.submit(_fill, array, group) for group in groups]
+        stored_bytes = file_bytes({each.instance.path for each in slices})
+        require_size(first.instance.path, math.prod(shape) * dtype.itemsize, stored_bytes)
+        return Slots(np.zeros(shape, dtype))
+
+    def _jobs(self) -> list[list[Target]]:
+        """Return what one thread reads at a time, each from one file, the middle of the first time point first."""
+        by_file: dict[int, list[Target]] = defaultdict(list)
+        for n, each in enumerate(each for point in self.points for each in point):
+            by_file[id(each.instance)].append((n, each))
+        jobs = [job for targets in by_file.values() for job in _jobs_of_file(targets)]
+        middle = len(self.points[0]) // 2
+        return sorted(jobs, key=lambda job: min(abs(n - middle) for n, _ in job))
+
+    def _fill_all(self, slots: Slots, jobs: Sequence[list[Target]], report: Progress) -> None:
+        tasks = [jobs[start : start + _FILES_A_TASK] for start in range(0, len(jobs), _FILES_A_TASK)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            futures = [pool.submit(_fill_each, slots, task) for task in tasks]
             try:
-                for done, future in enumerate(as_completed(futures)):
-                    future.result()
-                    report(done + 1, len(groups), "Reading slices")
+                done = 0
+                for future in as_completed(futures):
+                    done += future.result()
+                    report(done, len(jobs), "Reading slices")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        pixels = array.widened([each for point in self.points for each in point])
-        rest = self.geometry.shape_kji
-        lead = (len(self.points),) if len(self.points) > 1 else ()
-        return pixels.reshape(*lead, *rest, *shape[3:])
 
 
-class _Slots:
-    """The array under construction; slices whose values do not fit wait aside."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-        self._wide: dict[int, NDArray[Any]] = {}
-
-    def put(self, n: int, values: NDArray[Any]) -> None:
-        """Store slice `n`; called from several threads, each with its own n."""
-        if _fits(values, self._array.dtype):
-            self._array[n] = values
-        else:
-            self._wide[n] = values
-
-    def widened(self, slices: Sequence[Slice]) -> NDArray[Any]:
-        """Return the array, as int32 when a value did not fit what the headers promised."""
-        if not self._wide:
-            return self._array
-        array = self._array.astype(np.int32)
-        for n, values in self._wide.items():
-            array[n] = values
-        return array
+def _jobs_of_file(targets: list[Target]) -> list[list[Target]]:
+    """Split the frames of a file where each can be read without the others."""
+    layout = targets[0][1].instance.layout
+    if not is_native(layout) and decoder_of(layout) is None:
+        return [targets]
+    return [targets[start : start + _FRAMES_A_JOB] for start in range(0, len(targets), _FRAMES_A_JOB)]
 
 
-def _fits(values: NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    if values.dtype == dtype or dtype.kind not in "iu":
-        return True
-    limits = np.iinfo(dtype)
-    return bool(values.size == 0 or (values.min() >= limits.min and values.max() <= limits.max))
+def _fill_each(slots: Slots, jobs: Sequence[list[Target]]) -> int:
+    for job in jobs:
+        _fill(slots, job)
+    return len(jobs)
 
 
-def _fill(array: _Slots, targets: list[_Target]) -> None:
-    """Decode the frames of one file and put each into its slots."""
-    instance: Instance = targets[0][1].instance
-    wanted: dict[int, list[_Target]] = defaultdict(list)
+def _fill(slots: Slots, targets: list[Target]) -> None:
+    """Decode frames of one file and put each into its slots."""
+    instance = targets[0][1].instance
+    wanted: dict[int, list[Target]] = defaultdict(list)
     for target in targets:
         wanted[target[1].frame.number].append(target)
-    for number, stored in decoded_frames(instance, sorted(wanted)):
+    lent = slots.lend(wanted, instance.layout)
+    for number, stored in decoded_frames(instance, sorted(wanted), lent):
         for n, each in wanted[number]:
-            frame = each.frame
-            if frame.tile is not None:
-                j, i = frame.tile
-                array.put(n, _values(stored[j : j + frame.rows, i : i + frame.columns], each))
-            else:
-                array.put(n, _values(stored, each))
-
-
-def _values(stored: NDArray[Any], each: Slice) -> NDArray[Any]:
-    """Apply the slice's own slope and intercept (GEOMETRY check 34)."""
-    slope, intercept = each.frame.slope, each.frame.intercept
-    layout = each.instance.layout
-    if layout.is_colour or layout.has_modality_lut or (slope == 1 and intercept == 0):
-        return stored
-    if slope == 0:
-        raise ReadError(
-            f"{each.instance.path.name} has a rescale slope of 0.", code="bad_pixels", path=each.instance.path
-        )
-    if slope == 1 and float(intercept).is_integer() and not layout.is_float:
-        return np.asarray(stored.astype(np.int32) + np.int32(intercept))
-    return np.asarray(stored * np.float64(slope) + intercept, dtype=np.float32)
-
-
-def value_dtype(slices: Sequence[Slice]) -> np.dtype[Any]:
-    """Return the type that holds every rescaled value, from the headers alone.
-
-    Integers stay integers while slope is 1 and the intercept whole; 16-bit CT with an
-    intercept is promised as int16, since values beyond are not used in practice.
-    """
-    layouts = {each.instance.layout for each in slices}
-    layout = next(iter(layouts))
-    if layout.is_colour:
-        return np.dtype(np.uint8)
-    if any(each.has_modality_lut for each in layouts):
-        return np.dtype(np.int32)
-    if any(each.is_float for each in layouts):
-        return np.dtype(np.float64 if any(each.bits_allocated == 64 for each in layouts) else np.float32)
-    scales = {(each.frame.slope, each.frame.intercept) for each in slices}
-    if any(slope != 1 or not float(intercept).is_integer() for slope, intercept in scales):
-        return np.dtype(np.float32)
-    types = {stored_dtype(each) for each in layouts}
-    if all(intercept == 0 for _, intercept in scales):
-        return np.result_type(*types)
-    low = min(_stored_range(each)[0] for each in layouts) + min(intercept for _, intercept in scales)
-    high = max(_stored_range(each)[1] for each in layouts) + max(intercept for _, intercept in scales)
-    return np.dtype(np.int16 if low >= -65536 and high <= 65535 and _is_at_most_16_bits(types) else np.int32)
-
-
-def _is_at_most_16_bits(types: set[np.dtype[Any]]) -> bool:
-    return all(each.itemsize <= 2 for each in types)
-
-
-def _stored_range(layout: Any) -> tuple[int, int]:
-    if layout.is_signed:
-        return -(1 << (layout.bits_stored - 1)), (1 << (layout.bits_stored - 1)) - 1
-    return 0, (1 << layout.bits_stored) - 1
+            frame, (j, i) = each.frame, each.frame.tile or (0, 0)
+            part = stored if frame.tile is None else stored[j : j + frame.rows, i : i + frame.columns]
+            slots.put(n, part, each, is_lent=number in lent)
 
 
 def _padding(each: Slice) -> tuple[float, float] | None:
