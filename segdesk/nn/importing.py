@@ -24,7 +24,7 @@ from segdesk.nn.loaded_model import windows_of
 from segdesk.nn.networks.registry import network_of
 from segdesk.zoo.foreign.conversion import OUTPUT_NAME, ConversionJob, ConversionResult, read_job, write_result
 from segdesk.zoo.foreign.found import one_line
-from segdesk.zoo.spec import ModelSpec
+from segdesk.zoo.spec import FlipAxis, ModelSpec
 from segdesk.zoo.weights_header import MAX_WEIGHT_BYTES
 
 
@@ -48,21 +48,21 @@ def convert(job: ConversionJob, out: Path) -> ConversionResult:
     """
     checkpoint = read_checkpoint(job.weights, job.state_dict)
     _check_words(job, checkpoint)
-    named = _named(job, checkpoint.tensors)
-    foreign = dict(in_our_axes(named, job.axes))
-    _check_fit(foreign, _shapes_of(job.spec), job.spec)
+    wanted = _shapes_of(job.spec)
+    foreign = dict(in_our_axes(_named(job, checkpoint.tensors, wanted), job.axes))
+    _check_fit(foreign, wanted, job.spec)
     network = _filled(foreign, job.spec)
     _check_answer(network, job.spec)
     # Some networks name a tensor twice; safetensors stores each name on its own.
     save_file({name: tensor.clone().contiguous() for name, tensor in network.state_dict().items()}, out)
-    return ConversionResult(tensors=len(foreign), notes=_notes(checkpoint))
+    return ConversionResult(tensors=len(foreign), notes=_notes(checkpoint), flip_axes=_flip_axes(job, checkpoint))
 
 
-def _named(job: ConversionJob, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _named(job: ConversionJob, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors under our names."""
-    named = without_wrapper(tensors, job.prefix)
     if job.names == "nnunet":
-        return names_of_nnunet(named, job.spec)
+        return names_of_nnunet(without_wrapper(tensors, job.prefix), job.spec)
+    named = without_wrapper(tensors, job.prefix, wanted)
     return without_training_heads(named) if job.spec.network.name == "dyn_unet" else named
 
 
@@ -82,6 +82,16 @@ def _check_words(job: ConversionJob, checkpoint: Checkpoint) -> None:
 def _notes(checkpoint: Checkpoint) -> tuple[str, ...]:
     trainer = checkpoint.words.get("trainer_name")
     return (f"Trained by {one_line(trainer, 100)}.",) if isinstance(trainer, str) else ()
+
+
+def _flip_axes(job: ConversionJob, checkpoint: Checkpoint) -> tuple[FlipAxis, ...] | None:
+    """Return the axes an nnU-Net was mirrored along in training; None where it does not say."""
+    said = checkpoint.words.get("inference_allowed_mirroring_axes")
+    if job.names != "nnunet" or not isinstance(said, list | tuple):
+        return None
+    letters: tuple[FlipAxis, ...] = ("k", "j", "i")
+    ours = {job.axes[axis] for axis in said if type(axis) is int and 0 <= axis < len(job.axes)}
+    return tuple(letters[3 - len(job.axes) + axis] for axis in sorted(ours))
 
 
 def _shapes_of(spec: ModelSpec) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -31,8 +31,17 @@ _NNUNET_PARTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...
 )
 
 
-def without_wrapper(tensors: Tensors, prefix: str | None) -> dict[str, Tensor]:
+def without_wrapper(tensors: Tensors, prefix: str | None, wanted: Collection[str] = ()) -> dict[str, Tensor]:
     """Return the tensors without what stands before every name.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        By the file's names.
+    prefix : str, optional
+        What is declared; None: the usual wrappers are taken off, until a name is one of `wanted`.
+    wanted : collection of str
+        Names of the network, which may themselves begin like a wrapper.
 
     Raises
     ------
@@ -45,7 +54,10 @@ def without_wrapper(tensors: Tensors, prefix: str | None) -> dict[str, Tensor]:
             raise ImportRefused(f"Tensor {odd[:60]!r} does not begin with the declared prefix {prefix[:40]!r}.")
         return {name[len(prefix) :]: tensor for name, tensor in tensors.items()}
     left = dict(tensors)
-    while wrapper := next((w for w in WRAPPERS if all(name.startswith(w) for name in left)), None):
+    while not any(name in wanted for name in left):
+        wrapper = next((w for w in WRAPPERS if left and all(name.startswith(w) for name in left)), None)
+        if wrapper is None:
+            break
         left = {name[len(wrapper) :]: tensor for name, tensor in left.items()}
     return left
 

@@ -118,7 +118,9 @@ class ModelImporter:
         folder.mkdir()
         report(0, 0, "Converting the weights in a process of their own")
         result = self._run(job, folder, report)
-        final = spec.model_copy(update={"imported": _record(found, source_hash, result.notes)})
+        flip_axes = spec.flip_axes if "flip_axes" in contract.model_fields_set else result.flip_axes
+        learned = {"imported": _record(found, source_hash, result.notes), "flip_axes": flip_axes}
+        final = spec.model_copy(update=learned)
         target = request.models / final.name
         return write_model_folder(target, final, folder / OUTPUT_NAME, card_of(final), overwrite=request.overwrite)
 

@@ -14,6 +14,7 @@ from segdesk.zoo.plain_json import parse_json
 from segdesk.zoo.problem import first_problem
 from segdesk.zoo.spec import (
     Channel,
+    FlipAxis,
     ImportRecord,
     LabelSpec,
     Line,
@@ -78,6 +79,7 @@ class ModelContract(Record):
     spacing_kji_mm: tuple[Millimetre, Millimetre, Millimetre] | None = None
     patch_kji: tuple[PatchSize, PatchSize, PatchSize] | None = None
     orientation: Literal["RAS", "LPS"] | None = None
+    flip_axes: tuple[FlipAxis, ...] | None = None
     post_processing: tuple[PostRule, ...] | None = None
     training: TrainingRecord | None = None
     metrics: dict[str, JsonValue] | None = None

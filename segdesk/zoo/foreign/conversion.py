@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from segdesk.errors import ImportRefused
 from segdesk.zoo.foreign.found import one_line
-from segdesk.zoo.spec import Line, ModelSpec, Record
+from segdesk.zoo.spec import FlipAxis, Line, ModelSpec, Record
 
 JOB_NAME = "job.json"
 RESULT_NAME = "result.json"
@@ -55,11 +55,14 @@ class ConversionResult(Record):
         How many were taken over.
     notes : tuple of str
         What the user should know.
+    flip_axes : tuple of str, optional
+        Our axes along which the training mirrored, where the checkpoint says so.
     """
 
     error: dict[str, str | None] | None = None
     tensors: int = Field(default=0, ge=0)
     notes: tuple[Line, ...] = ()
+    flip_axes: tuple[FlipAxis, ...] | None = None
 
 
 def write_job(job: ConversionJob, folder: Path) -> None:
