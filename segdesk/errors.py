@@ -79,7 +79,7 @@ CODES: tuple[Code, ...] = (
         ("invalid_mask", "The file does not hold integer labels.", "Threshold probabilities first."),
         ("bad_label_table", "A line of the label table cannot be read.", "Mend the line the message names."),
         ("bad_structure_set", "The RT Structure Set contradicts itself.", "Export it again from its source."),
-        ("no_reference", "Contours need the image they were drawn on.", "Name it with --reference."),
+        ("no_reference", "The mask must refer to the DICOM image it was drawn on.", "Name it with --reference."),
         (
             "frame_of_reference",
             "Contours and image lie in different frames of reference.",

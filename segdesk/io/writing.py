@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
+from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import SegdeskError, UsageError, WriteError
 from segdesk.io.atomic import name_suffix, replace_file
@@ -21,7 +22,9 @@ _NRRD = (".nrrd", ".seg.nrrd")
 _META = (".mha",)
 _PNG = (".png",)
 _TIFF = (".tif", ".tiff")
-_ALL = (*_NIFTI, *_NRRD, *_META, *_PNG, *_TIFF)
+_DICOM = (".dcm",)
+_IMAGES = (*_NIFTI, *_NRRD, *_META, *_PNG, *_TIFF)
+_MASKS = (*_IMAGES, *_DICOM)
 
 
 def write_volume(volume: Volume, path: Path | str, *, overwrite: bool = False) -> None:
@@ -45,7 +48,10 @@ def write_volume(volume: Volume, path: Path | str, *, overwrite: bool = False) -
         ``verify_failed``.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    if name_suffix(path).lower() in _DICOM:
+        message = f"{path.name}: segdesk writes DICOM for masks only; write an image as .nii.gz."
+        raise UsageError(message, code="unsupported_format", path=path)
+    suffix = _suffix(path, _IMAGES)
     array = _storable(volume.array)
     geometry = _regular(volume.geometry, path, suffix)
     if volume.time_points > 1 and suffix not in (*_NIFTI, *_NRRD):
@@ -64,29 +70,49 @@ def write_volume(volume: Volume, path: Path | str, *, overwrite: bool = False) -
     replace_file(path, write, is_right, overwrite=overwrite)
 
 
-def write_labels(labels: LabelMap, path: Path | str, *, overwrite: bool = False) -> None:
+def write_labels(
+    labels: LabelMap,
+    path: Path | str,
+    *,
+    overwrite: bool = False,
+    reference: Path | str | None = None,
+    seg_type: str = "binary",
+    report: Progress = silent,
+) -> None:
     """Write a mask in the format its name says.
 
     Parameters
     ----------
     labels : LabelMap
-        Names and colours are kept by NIfTI (a comment extension) and NRRD (Slicer's
-        keys); layers by NRRD only. An empty mask is valid.
+        Names, colours and codes are kept by NIfTI (a comment extension), NRRD (Slicer's
+        keys) and DICOM; layers by NRRD and DICOM only. An empty mask is valid.
     path : path-like
-        .nii, .nii.gz, .nrrd, .seg.nrrd, .mha, .png, .tif.
+        .nii, .nii.gz, .nrrd, .seg.nrrd, .mha, .png, .tif, .dcm (DICOM Segmentation).
     overwrite : bool
+    reference : path-like, optional
+        The DICOM image the mask was drawn on, or a folder that holds it: for .dcm.
+    seg_type : str
+        "binary", or "labelmap" (Supplement 243, which few programs read): for .dcm.
+    report : Progress
 
     Raises
     ------
     UsageError, WriteError
         As `write_volume`; overlapping layers are refused by formats that would flatten them.
+    ReadError, GeometryMismatch
+        For .dcm: as `segdesk.io.dicom_seg.writer.write_seg`.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = _suffix(path, _MASKS)
+    if suffix in _DICOM:
+        _write_dicom(labels, path, reference, seg_type, overwrite, report)
+        return
     geometry = _regular(labels.geometry, path, suffix)
     if len(labels.layers) > 1 and suffix not in _NRRD:
         raise WriteError(
-            f"{path.name}: the mask has overlapping segments, which only .seg.nrrd keeps; use that.", path=path
+            f"{path.name}: the mask has overlapping segments, which {suffix} would flatten; use .seg.nrrd, "
+            "or one file a layer.",
+            path=path,
         )
     write = _label_writer(labels, geometry, suffix, path)
 
@@ -99,11 +125,26 @@ def write_labels(labels: LabelMap, path: Path | str, *, overwrite: bool = False)
     replace_file(path, write, is_right, overwrite=overwrite)
 
 
-def _suffix(path: Path) -> str:
+def _write_dicom(
+    labels: LabelMap, path: Path, reference: Path | str | None, seg_type: str, overwrite: bool, report: Progress
+) -> None:
+    from segdesk.io.dicom_seg.model import SegmentationType
+    from segdesk.io.dicom_seg.writer import write_seg
+
+    kinds = {"binary": SegmentationType.BINARY, "labelmap": SegmentationType.LABELMAP}
+    if seg_type not in kinds:
+        raise UsageError(f"A DICOM segmentation is written as {' or '.join(kinds)}, not as {seg_type!r}.")
+    if reference is None:
+        message = f"{path.name}: a DICOM segmentation refers to the image it was drawn on; name it (--reference)."
+        raise UsageError(message, code="no_reference", path=path)
+    write_seg(labels, path, Path(reference), kinds[seg_type], overwrite=overwrite, report=report)
+
+
+def _suffix(path: Path, known: Sequence[str]) -> str:
     suffix = name_suffix(path).lower()
-    if suffix not in _ALL:
+    if suffix not in known:
         raise UsageError(
-            f"{path.name}: segdesk writes {', '.join(_ALL)}; choose one of these extensions.",
+            f"{path.name}: segdesk writes {', '.join(known)}; choose one of these extensions.",
             code="unsupported_format",
             path=path,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ LABEL_VALUE_ELEMENT = 0x01
 _CREATOR_TAG = Tag(PRIVATE_GROUP, 0x0010)
 _LABEL_VALUE_TAG = Tag(PRIVATE_GROUP, 0x1000 + LABEL_VALUE_ELEMENT)
 _LARGEST = 65535
+_SHORT, _LONG = 64, 1024
+"""Characters of an LO and of an ST value (PS3.5 6.2)."""
 
 
 def labels_of(
@@ -67,6 +70,16 @@ def labels_of(
     return labels, ignored
 
 
+def written_name(label: Label) -> str:
+    """Return a label's name as a segment can hold it: one line of at most 1024 characters, never empty."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", label.name).strip()[:_LONG].strip() or f"Label {label.value}"
+
+
+def short_name(name: str) -> str:
+    """Return a name as SegmentLabel holds it: 64 characters, no backslash, which separates values in LO."""
+    return name.replace("\\", "/")[:_SHORT].strip()
+
+
 def _values(by_number: dict[int, Header]) -> dict[int, int]:
     """Return the label value of each segment: our own note of it, else the segment's number."""
     noted = {number: _noted_value(item) for number, item in by_number.items()}
@@ -90,7 +103,9 @@ def _noted_value(item: Header) -> int | None:
 
 
 def _label(item: Header, number: int, value: int, dataset: Dataset) -> Label:
-    named = text_of(item, "SegmentLabel") or text_of(item, "SegmentDescription")
+    short, long = text_of(item, "SegmentLabel"), text_of(item, "SegmentDescription")
+    # SegmentDescription is a remark in other programs' files, and the whole of a cut name in ours.
+    named = long if not short or short_name(long) == short else short
     name = named or text_of(item_of(item, "SegmentedPropertyTypeCodeSequence"), "CodeMeaning") or f"Segment {number}"
     return Label(value, name, _colour(item, number, dataset) or Label.default(value).colour_rgb, concept_of(item))
 
