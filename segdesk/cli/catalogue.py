@@ -50,10 +50,28 @@ CATALOGUE = (
     Command("models show", "segdesk.cli.models", "show", "segdesk models show hippocampus-unet3d"),
     Command("models verify", "segdesk.cli.models", "verify", "segdesk models verify hippocampus-unet3d"),
     Command(
+        "models import",
+        "segdesk.cli.model_exchange",
+        "import_",
+        "segdesk models import spleen_ct_segmentation.zip --name spleen --contract spleen.toml",
+    ),
+    Command(
+        "models export",
+        "segdesk.cli.model_exchange",
+        "export",
+        "segdesk models export hippocampus-unet3d hippocampus.onnx",
+    ),
+    Command(
         "predict",
         "segdesk.cli.predict",
         "predict",
         "segdesk predict scan.nii.gz mask.nii.gz --model hippocampus-unet3d",
+    ),
+    Command(
+        "explain",
+        "segdesk.cli.explain",
+        "explain",
+        "segdesk explain scan.nii.gz heat.nii.gz --model hippocampus-unet3d --label 1 --method gradcam",
     ),
     Command(
         "evaluate",

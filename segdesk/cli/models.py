@@ -25,7 +25,7 @@ def list_(folder: ExtraOption = None, json: JsonOption = False) -> None:
     console = Console(json=json, quiet=True)
     console.warn([Warn("case_excluded", f"{problem.path}: {problem.message}") for problem in found.damaged])
     payload = {
-        "models": [_summary(model) for model in found.models],
+        "models": [summary(model) for model in found.models],
         "damaged": [problem.to_json() for problem in found.damaged],
     }
     console.show(payload, lambda page: _list_page(page, found.models))
@@ -34,7 +34,7 @@ def list_(folder: ExtraOption = None, json: JsonOption = False) -> None:
 def show(name: NameArgument, json: JsonOption = False) -> None:
     """Show one model: channels, labels, training, metrics, licence."""
     model = find_model(name)
-    payload = {**_summary(model), "model_json": model.spec.model_dump(mode="json")}
+    payload = {**summary(model), "model_json": model.spec.model_dump(mode="json")}
     Console(json=json, quiet=True).show(payload, lambda page: _show_page(page, model))
 
 
@@ -48,7 +48,8 @@ def verify(name: NameArgument, json: JsonOption = False) -> None:
     )
 
 
-def _summary(model: ModelFolder) -> Json:
+def summary(model: ModelFolder) -> Json:
+    """Return what every list of models says of one."""
     spec = model.spec
     return {
         "name": spec.name,

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from segdesk.core.labels import PALETTE
-from segdesk.errors import ImportRefused
+from segdesk.errors import ImportRefused, UsageError
 from segdesk.zoo.foreign.axes import network_in_our_axes
 from segdesk.zoo.foreign.bundle_steps import Steps, read_steps
-from segdesk.zoo.foreign.contract import ModelContract
+from segdesk.zoo.foreign.contract import ModelContract, contract_of
 from segdesk.zoo.foreign.found import FoundModel, inner_file, one_line, read_table, slug
 from segdesk.zoo.foreign.literals import as_literal, table_at
 from segdesk.zoo.monai_networks import network_of_arguments
@@ -29,6 +29,9 @@ METADATA, INFERENCE = "metadata.json", "inference.json"
 
 OWN_TARGET = "segdesk.nn.bundle_network.build"
 """What a bundle that segdesk wrote names for a network MONAI does not have."""
+
+CONTRACT_KEY = "segdesk"
+"""Table of ``metadata.json`` in which a bundle that segdesk wrote says what MONAI has no words for."""
 
 _WEIGHT_NAMES = ("model.safetensors", "model.pt", "model.pth")
 
@@ -85,7 +88,11 @@ def _found(
         values = {label.value for label in labels}
         known["post_processing"] = tuple(rule for rule in steps.post_processing if rule.label in values)
     known |= _words(metadata, folder)
-    return FoundModel("monai-bundle", _weights(folder), ModelContract(**known), notes=steps.notes)
+    contract = ModelContract(**known)
+    own = table_at(metadata, CONTRACT_KEY)
+    if own is not None:
+        contract = contract.completed_by(_own_contract(own))
+    return FoundModel("monai-bundle", _weights(folder), contract, notes=steps.notes)
 
 
 def _table(folder: Path, name: str) -> Mapping[str, Any] | None:
@@ -125,6 +132,13 @@ def _own_network(literal: Mapping[str, Any]) -> tuple[NetworkSpec, dict[str, int
         raise ImportRefused("The bundle's network_def has no dimensions and channels.")
     network = NetworkSpec(name=str(literal.get("name")), parameters=dict(literal.get("parameters") or {}))
     return network, {name: int(value) for name, value in sizes.items() if value is not None}
+
+
+def _own_contract(table: Mapping[str, Any]) -> ModelContract:
+    try:
+        return contract_of(dict(table), f"The table {CONTRACT_KEY!r} of {METADATA}")
+    except UsageError as exc:
+        raise ImportRefused(exc.message) from exc
 
 
 def _ours(network: NetworkSpec, dimensions: int | None) -> NetworkSpec:

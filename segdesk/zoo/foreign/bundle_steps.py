@@ -88,6 +88,7 @@ class _Reader:
         self._steps = steps
         self._dimensions = dimensions
         self._intensity: list[tuple[Normalisation | None, bool]] = []
+        self._clipped: tuple[float, float] | None = None
         self._table: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "Orientationd": self._orientation,
             "Spacingd": self._spacing,
@@ -95,6 +96,7 @@ class _Reader:
             "NormalizeIntensityd": self._normalise,
             "ScaleIntensityd": self._scale,
             "ScaleIntensityRangePercentilesd": self._percentiles,
+            "ClipIntensityPercentilesd": self._clip,
         }
 
     def read(self, transforms: list[Any]) -> None:
@@ -114,6 +116,9 @@ class _Reader:
             # An unknown step may change anything: nothing that was read is certain any more.
             steps.space, self._intensity = {}, [(None, False)]
             steps.notes += (f"Steps before the network that are not known here: {', '.join(unknown)[:200]}.",)
+        if self._clipped is not None:
+            # Clipped, and then not brought to mean 0: no normalisation of ours does that.
+            self._intensity = [(None, False)]
         if not self._intensity:
             self._intensity = [(Normalisation(kind="none"), False)]
         if len(self._intensity) == 1:
@@ -159,10 +164,22 @@ class _Reader:
         mixes = step.get("channel_wise", False) is not True
         nonzero = step.get("nonzero", False) is True
         if not is_fixed:
-            self._intensity.append((Normalisation(kind="zscore_inside" if nonzero else "zscore"), mixes))
+            low, high = self._clipped or (None, None)
+            how = Normalisation(kind="zscore_inside" if nonzero else "zscore", low=low, high=high)
+            # MONAI takes percentiles of all voxels, also where it takes the mean of the non-zero ones only.
+            self._intensity.append((None if nonzero and self._clipped else how, mixes))
+            self._clipped = None
         elif mean is not None and std is not None and std > 0 and not nonzero:
             how = Normalisation(kind="window", low=-_FAR, high=_FAR, mean=mean, std=std)
             self._intensity.append((how, False))
+        else:
+            self._intensity.append((None, False))
+
+    def _clip(self, step: Mapping[str, Any]) -> None:
+        low, high = _number(step, "lower"), _number(step, "upper")
+        is_plain = step.get("sharpness_factor") is None and step.get("channel_wise") is True
+        if low is not None and high is not None and 0 <= low < high <= 100 and is_plain:
+            self._clipped = low, high
         else:
             self._intensity.append((None, False))
 
