@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +12,34 @@ from segdesk.cli.console import Console, Json, Page, Refused
 from segdesk.cli.files import require_exists, require_free
 from segdesk.cli.options import JsonOption, OverwriteOption, QuietOption
 from segdesk.core.geometry import Geometry, Grid
+from segdesk.core.labels import LabelMap, LabelTable, present_values
 from segdesk.core.progress import Progress
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError, Warn
 from segdesk.io import read_labels, read_volume, scan, write_labels, write_volume
+from segdesk.io.atomic import name_suffix
 from segdesk.io.formats import Format, sniff
 
 SourceArgument = Annotated[Path, typer.Argument(help="An image, a mask, or a DICOM folder.", show_default=False)]
 TargetArgument = Annotated[
-    Path, typer.Argument(help=".nii.gz, .nii, .nrrd, .seg.nrrd, .mha, .png or .tif.", show_default=False)
+    Path,
+    typer.Argument(help=".nii.gz, .nii, .nrrd, .seg.nrrd, .mha, .png, .tif, or .dcm for a mask.", show_default=False),
 ]
 MaskOption = Annotated[bool, typer.Option("--mask", help="The source is a mask: whole numbers, names kept.")]
+ReferenceOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The image a mask belongs to: the mask is brought onto its whole grid. Needed to write .dcm.",
+        show_default=False,
+    ),
+]
+SegTypeOption = Annotated[str, typer.Option(help="Kind of DICOM Segmentation: binary or labelmap.")]
+LayersOption = Annotated[
+    bool, typer.Option("--split-layers", help="Overlapping segments: one numbered file a layer (out_1.nii.gz).")
+]
+
+MOST_UNNAMED_LABELS = 255
+"""A file without names and with more values than these is an image, unless the user says it is a mask."""
 
 
 def convert(
@@ -29,6 +47,9 @@ def convert(
     dst: TargetArgument,
     series: Annotated[str, typer.Option(help="Which series, where there are several (see segdesk info).")] = "",
     mask: MaskOption = False,
+    reference: ReferenceOption = None,
+    seg_type: SegTypeOption = "binary",
+    split_layers: LayersOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -39,8 +60,9 @@ def convert(
     console = Console(json=json, quiet=quiet)
     warnings: tuple[Warn, ...] = ()
     with console.progress(f"Converting {src.name}") as report:
-        if mask or _is_mask(src, dst):
-            payload = _convert_mask(src, dst, overwrite)
+        if mask or reference is not None or _is_mask(src, dst):
+            job = MaskJob(src, dst, reference, seg_type, split_layers, mask, overwrite)
+            payload, warnings = job.run(report)
         else:
             volume = _read(src, series, report)
             write_volume(volume, dst, overwrite=overwrite)
@@ -49,12 +71,76 @@ def convert(
     console.show({**payload, "warnings": [w.to_json() for w in warnings]}, lambda page: _page(page, payload))
 
 
+@dataclass(frozen=True, slots=True)
+class MaskJob:
+    """Converting one mask: what the options say."""
+
+    src: Path
+    dst: Path
+    reference: Path | None
+    seg_type: str
+    split_layers: bool
+    is_sure: bool
+    overwrite: bool
+
+    def run(self, report: Progress) -> tuple[Json, tuple[Warn, ...]]:
+        """Read, write one file or several, and say what was written."""
+        labels = read_labels(self.src, reference=self.reference, report=report)
+        self._require_labels(labels)
+        targets = self._targets(labels)
+        for path, part in targets:
+            write_labels(
+                part,
+                path,
+                overwrite=self.overwrite,
+                reference=self.reference,
+                seg_type=self.seg_type,
+                report=report,
+            )
+        names = {str(label.value): label.name for label in labels.table}
+        grid = _grid_json(targets[0][0], labels.geometry)
+        paths = [str(path) for path, _ in targets]
+        return {**grid, "dtype": str(labels.array.dtype), "labels": names, "files": paths}, labels.warnings
+
+    def _require_labels(self, labels: LabelMap) -> None:
+        """Refuse to make hundreds of segments of an image's grey values by mistake."""
+        if not self.is_sure and _is_dicom(self.dst) and len(labels.table) > MOST_UNNAMED_LABELS:
+            raise UsageError(
+                f"{self.src.name} holds {len(labels.table)} values and looks like an image, and segdesk writes DICOM "
+                "for masks only; give --mask if it is one.",
+                path=self.src,
+            )
+
+    def _targets(self, labels: LabelMap) -> list[tuple[Path, LabelMap]]:
+        if not self.split_layers or len(labels.layers) == 1:
+            return [(self.dst, labels)]
+        suffix = name_suffix(self.dst)
+        stem = self.dst.name.removesuffix(suffix)
+        paths = [self.dst.with_name(f"{stem}_{n}{suffix}") for n in range(1, len(labels.layers) + 1)]
+        require_free(paths, overwrite=self.overwrite, inputs=[self.src])
+        return [(path, _layer(labels, n)) for n, path in enumerate(paths)]
+
+
+def _layer(labels: LabelMap, number: int) -> LabelMap:
+    """Return one layer with the labels that are on it."""
+    array = labels.layers[number]
+    table = LabelTable(label for label in labels.table if label.value in present_values(array))
+    return LabelMap((array,), labels.geometry, table, labels.origin)
+
+
+def _is_dicom(path: Path) -> bool:
+    return path.suffix.lower() == ".dcm"
+
+
 def _is_mask(src: Path, dst: Path) -> bool:
-    """Whether names say so (.seg.nrrd), or the file carries a table of labels."""
+    """Whether names say so (.seg.nrrd, .dcm), the file is a mask by its kind, or carries a table of labels."""
     if any(path.name.lower().endswith(".seg.nrrd") for path in (src, dst)):
         return True
-    if src.is_dir() or sniff(src) is not Format.NIFTI:
-        return False
+    kind = None if src.is_dir() else sniff(src)
+    if _is_dicom(dst) and kind not in (None, Format.DICOM):
+        return True
+    if kind is not Format.NIFTI:
+        return kind is Format.DICOM_SEG
     from segdesk.io.nifti import open_nifti
 
     return open_nifti(src).table is not None
@@ -68,13 +154,6 @@ def _read(src: Path, series: str, report: Progress) -> Volume:
         if error.code != "several_series":
             raise
         raise Refused(error, {"series": [entry.to_json() for entry in scan(src).series]}) from error
-
-
-def _convert_mask(src: Path, dst: Path, overwrite: bool) -> Json:
-    labels = read_labels(src)
-    write_labels(labels, dst, overwrite=overwrite)
-    names = {str(label.value): label.name for label in labels.table}
-    return {**_grid_json(dst, labels.geometry), "dtype": str(labels.array.dtype), "labels": names}
 
 
 def _image_json(dst: Path, volume: Volume) -> Json:

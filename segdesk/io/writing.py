@@ -110,8 +110,8 @@ def write_labels(
     geometry = _regular(labels.geometry, path, suffix)
     if len(labels.layers) > 1 and suffix not in _NRRD:
         raise WriteError(
-            f"{path.name}: the mask has overlapping segments, which {suffix} would flatten; use .seg.nrrd, "
-            "or one file a layer.",
+            f"{path.name}: the mask has overlapping segments, which {suffix} would flatten; use .seg.nrrd or .dcm, "
+            "or one file a layer (--split-layers).",
             path=path,
         )
     write = _label_writer(labels, geometry, suffix, path)
