@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from segdesk.core.geometry import CORNER_ATOL_MM, Geometry, Grid, Points
+from segdesk.core.geometry import Geometry, Grid, Points
 
 
 class Relation(StrEnum):
@@ -15,8 +15,6 @@ class Relation(StrEnum):
 
     SAME = "same"
     """Voxel for voxel."""
-    REORDERED = "reordered"
-    """The same voxels, stored along other axes: resampling loses nothing."""
     ELSEWHERE = "elsewhere"
     """The same shape at another place."""
     OTHER = "other"
@@ -50,7 +48,7 @@ class MaskFit:
     @property
     def needs_resampling(self) -> bool:
         """Whether the mask must be brought onto the image's grid first."""
-        return self.relation in (Relation.REORDERED, Relation.ELSEWHERE, Relation.OTHER)
+        return self.relation in (Relation.ELSEWHERE, Relation.OTHER)
 
 
 IRREGULAR_MASK = "The mask lies on irregular slices, which are not the image's."
@@ -79,8 +77,6 @@ def fit_of(mask: Grid, image: Grid) -> MaskFit:
         return _fit_without_place(mask, image)
     if mask.matches(image):
         return MaskFit(Relation.SAME, _index_distance_mm(mask, image))
-    if _is_reordered(mask, image):
-        return MaskFit(Relation.REORDERED, _nearest_distance_mm(mask, image))
     if mask.shape_kji == image.shape_kji:
         return MaskFit(Relation.ELSEWHERE, _index_distance_mm(mask, image))
     return MaskFit(Relation.OTHER, _nearest_distance_mm(mask, image))
@@ -101,17 +97,6 @@ def _fit_without_place(mask: Geometry, image: Geometry) -> MaskFit:
     if mask.shape_kji != image.shape_kji:
         return MaskFit(Relation.IMPOSSIBLE, None, OTHER_PIXELS)
     return MaskFit(Relation.SAME if mask.matches(image) else Relation.UNPLACED)
-
-
-def _is_reordered(mask: Geometry, image: Geometry) -> bool:
-    """Whether the mask's voxel centres are the image's, under other indices."""
-    steps = np.linalg.inv(image.affine_kji_to_lps) @ mask.affine_kji_to_lps
-    order = np.rint(steps[:3, :3])
-    moves_axes = np.array_equal(np.abs(order).sum(axis=0), np.ones(3))
-    if not moves_axes or not np.array_equal(np.abs(order) @ mask.shape_kji, image.shape_kji):
-        return False
-    distances = np.linalg.norm(mask.corners_lps()[:, None] - image.corners_lps()[None], axis=2)
-    return bool(distances.min(axis=1).max() <= CORNER_ATOL_MM)
 
 
 def _index_distance_mm(mask: Geometry, image: Geometry) -> float:

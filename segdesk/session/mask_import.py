@@ -12,7 +12,7 @@ import numpy as np
 from segdesk.core.box import Box
 from segdesk.core.counting import value_counts
 from segdesk.core.events import Change
-from segdesk.core.geometry import Geometry
+from segdesk.core.geometry import Geometry, Grid
 from segdesk.core.labels import LabelArray, LabelMap, drawn_box
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.provenance import Origin, OriginKind, Scalar
@@ -217,9 +217,9 @@ def flattened(labels: LabelMap) -> LabelMap:
 
 def _found(path: Path, case: OpenCase, report: Progress) -> FoundMask:
     report(0, 3, "Reading the mask")
-    source = read_labels(path)
-    report(1, 3, "Comparing the grids")
     grid = case.labels.geometry
+    source = _read(path, grid, report)
+    report(1, 3, "Comparing the grids")
     fit = fit_of(source.geometry, grid)
     on_image = _brought(source, fit, case)
     report(2, 3, "Counting")
@@ -233,6 +233,17 @@ def _found(path: Path, case: OpenCase, report: Progress) -> FoundMask:
     regular = source.geometry if isinstance(source.geometry, Geometry) and source.geometry.spacing_known else None
     voxel_mm3 = None if regular is None else regular.voxel_volume_mm3
     return FoundMask(path, case, source, fit, on_image, labels, _overlap(shared), voxel_mm3)
+
+
+def _read(path: Path, grid: Grid, report: Progress) -> LabelMap:
+    """Read a mask onto the image's grid where it is made of the image's voxels, else onto its own.
+
+    Contours have no grid of their own, and a DICOM segmentation may hold some slices only.
+    """
+    try:
+        return read_labels(path, reference=grid, report=report)
+    except GeometryMismatch:
+        return read_labels(path, report=report)
 
 
 def _brought(source: LabelMap, fit: MaskFit, case: OpenCase) -> LabelMap | None:

@@ -45,8 +45,9 @@ class Desktop(QObject):
         session.editor.brush_radius_mm.value = float(window.ui.settings.of("brush.radius_mm").value)
         session.editor.brush_radius_mm.changed.connect(self._remember_brush)
         self._autosave = Autosave(session, self._jobs, self)
-        self._intake = CaseIntake(session, self._jobs, window)
+        self._intake = CaseIntake(session, self._jobs, window.ui.theme, window)
         self._intake.told.connect(self._on_told)
+        self._intake.opened.connect(self._on_opened)
         window.header.add_right(ReaderButton(session, window.ui))
         window.status.follow(session)
         self.read = ReadWorkspace(session, window.ui)
@@ -87,10 +88,7 @@ class Desktop(QObject):
         """Open one image or project and show it; several become cases."""
         self._window.messages.hide()
         if len(paths) == 1:
-            self._open(paths[0])
-        elif self.session.project is None:
-            # The first image opens the user's own project; the others can then be added to it.
-            self._open(paths[0], lambda: self._intake.take_paths(paths[1:]))
+            self._intake.open_path(paths[0])
         else:
             self.go_to(Place.CASES)
             self._intake.take_paths(paths)
@@ -104,20 +102,8 @@ class Desktop(QObject):
         self.read.let_go()
         return True
 
-    def _open(self, path: Path, then: Callable[[], None] | None = None) -> None:
-        job = self._jobs.start(self.session.open_path(path), on_error=lambda error: self._on_open_error(path, error))
-        job.succeeded.connect(self._on_opened)
-        if then is not None:
-            job.finished.connect(lambda: then())
-
     def _on_opened(self, case: object) -> None:
         self.go_to(Place.CASES if case is None else Place.READ)
-
-    def _on_open_error(self, path: Path, error: Exception) -> None:
-        if isinstance(error, SegdeskError) and error.code == "several_series" and self.session.project is not None:
-            self._intake.take_paths([path])
-        else:
-            self._window.tell(error)
 
     def _bind(self) -> None:
         actions = self._window.ui.actions
@@ -156,7 +142,7 @@ class Desktop(QObject):
     def _make_cases(self) -> QWidget:
         from segdesk.ui.workspaces.cases import CasesWorkspace
 
-        cases = CasesWorkspace(self.session, self._jobs)
+        cases = CasesWorkspace(self.session, self._jobs, self._window.ui.theme)
         cases.case_opened.connect(lambda: self.go_to(Place.READ))
         return cases
 

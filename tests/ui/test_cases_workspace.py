@@ -1,23 +1,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QDialogButtonBox
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from segdesk.session import Session
 from segdesk.ui.dialogs.new_project import NewProject, NewProjectDialog
 from segdesk.ui.dialogs.series_browser import SeriesBrowserDialog
 from segdesk.ui.models.case_list_model import CaseFilter
+from segdesk.ui.theme import Theme
 from segdesk.ui.workspaces.cases import CasesWorkspace
 from tests.ui.desks import desk_with_cases, image_file, on_screen
 
 
 def shown(qtbot: QtBot, session: Session) -> CasesWorkspace:
-    workspace, _ = on_screen(qtbot, CasesWorkspace, session)
+    workspace, _ = on_screen(
+        qtbot,
+        lambda held, jobs: CasesWorkspace(held, jobs, Theme(cast(QApplication, QApplication.instance()))),
+        session,
+    )
     return workspace
 
 
@@ -116,8 +122,8 @@ def test_a_file_that_cannot_be_read_says_why_and_leaves_the_list_alone(qtbot: Qt
 
 def open_browser(qtbot: QtBot, workspace: CasesWorkspace, folder: Path) -> SeriesBrowserDialog:
     drop(workspace, folder)
-    qtbot.waitUntil(lambda: workspace.findChild(SeriesBrowserDialog) is not None, timeout=10_000)
-    dialog = workspace.findChild(SeriesBrowserDialog)
+    qtbot.waitUntil(lambda: bool(workspace.intake.dialog and workspace.intake.dialog.choice), timeout=10_000)
+    dialog = workspace.intake.dialog
     assert isinstance(dialog, SeriesBrowserDialog)
     return dialog
 
@@ -138,13 +144,12 @@ def test_a_folder_with_several_series_is_shown_before_it_is_added(
 ) -> None:
     workspace = shown(qtbot, desk_with_cases(tmp_path, 1))
     dialog = open_browser(qtbot, workspace, mixed_folder)
-    names_offered = {row.name for row in dialog.table.rows}
-    assert {"one", "two"} <= names_offered
-    rows = {row.name: row for row in dialog.table.rows}
-    for name in names_offered - {"two"}:
-        dialog.table.ticked.emit(rows[name], False)
-    assert dialog.buttons.button(QDialogButtonBox.StandardButton.Ok).text() == "Add 1 case"
-    dialog.accept()
+    rows = {row.name: row for row in dialog.choice.rows}
+    assert {"one", "two"} <= set(rows)
+    for name in set(rows) - {"two"}:
+        dialog.choice.choose(rows[name], False)
+    assert dialog.add_button.text() == "Add 1 case"
+    dialog.add_button.click()
     qtbot.waitUntil(lambda: len(names(workspace)) == 2, timeout=10_000)
     assert sorted(names(workspace)) == ["case-0", "two"]
 
@@ -159,9 +164,8 @@ def test_nothing_is_added_when_the_browser_is_left(qtbot: QtBot, tmp_path: Path,
 def test_no_tick_means_nothing_can_be_added(qtbot: QtBot, tmp_path: Path, mixed_folder: Path) -> None:
     workspace = shown(qtbot, desk_with_cases(tmp_path, 1))
     dialog = open_browser(qtbot, workspace, mixed_folder)
-    for row in dialog.table.rows:
-        dialog.table.ticked.emit(row, False)
-    assert not dialog.buttons.button(QDialogButtonBox.StandardButton.Ok).isEnabled()
+    dialog.choice.choose_shown(False)
+    assert not dialog.add_button.isEnabled()
     dialog.reject()
 
 

@@ -1,95 +1,270 @@
-"""Shows what a folder holds and lets one choose what becomes a case."""
+"""Shows what a folder holds; one opens a series, or adds several as cases."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal as QtSignal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
+from segdesk.io.series import Refusal
+from segdesk.ui.jobs import Job, Jobs
 from segdesk.ui.models.number_text import count
-from segdesk.ui.models.series_choice import SERIES_COLUMNS, SeriesChoice, SeriesRow
-from segdesk.ui.panels.section import Notes, Section, wrapped
-from segdesk.ui.theme import GRID_PX, Role, set_role
-from segdesk.ui.views.row_table import RowTable
+from segdesk.ui.models.series_choice import SeriesChoice, SeriesRow
+from segdesk.ui.models.series_previews import SeriesPreviews
+from segdesk.ui.panels.empty_state import EmptyState
+from segdesk.ui.panels.series_preview import SeriesPreview
+from segdesk.ui.theme import GRID_PX, Role, Theme, set_role
+from segdesk.ui.views.series_tree import SeriesTree, summary_text
 
-_SIZE_PX = (1040, 600)
-_MOST_REFUSALS = 6
+_SIZE_PX = (1216, 720)
+_SMALLEST_PX = (960, 560)
+_SEARCH_PX = 240
 
 
 class SeriesBrowserDialog(QDialog):
-    """A table of series with a tick each; below, the remarks of the selected one and what was refused."""
+    """Waits for a scan, then lists its series beside a look at the selected one.
 
-    def __init__(self, choice: SeriesChoice, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    path : Path
+        What is being looked through.
+    jobs : Jobs
+        Reads the pictures.
+    theme : Theme
+        Colours of the icons.
+
+    Signals
+    -------
+    opened : SeriesRow
+        This series shall be opened.
+    added : tuple of SeriesRow
+        These series shall become cases.
+    stopped
+        Closed before the scan was done.
+    """
+
+    opened = QtSignal(object)
+    added = QtSignal(object)
+    stopped = QtSignal()
+
+    def __init__(self, path: Path, jobs: Jobs, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Add images")
+        self.setWindowTitle(f"Open {path.name}")
         self.resize(*_SIZE_PX)
+        self.setMinimumSize(*_SMALLEST_PX)
+        self._path, self._jobs, self._theme = path, jobs, theme
+        self._choice: SeriesChoice | None = None
+        self._reading: Job | None = None
+        self._is_over = False
+        self.previews = SeriesPreviews()
+        self.tree: SeriesTree | None = None
+        self.message = EmptyState("", "")
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._waiting_page())
+        self._pages.addWidget(self.message)
+        self._buttons = self._button_row()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(2 * GRID_PX)
+        layout.addWidget(self._pages, 1)
+        layout.addLayout(self._buttons)
+        self.finished.connect(self._end)
+
+    def show_progress(self, done: int, total: int, text: str) -> None:
+        """Show how far the scan is."""
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self._progress.setText(f"{text} · {done} of {total}" if total else text)
+
+    def show_if_waiting(self) -> None:
+        """Appear if the scan is still running: it takes longer than anybody waits in silence."""
+        if self._choice is None and not self._is_over:
+            self.open()
+
+    def dismiss(self) -> None:
+        """Go away without a word: there was nothing to ask."""
+        self._is_over = True
+        self.hide()
+        self.deleteLater()
+
+    def show_error(self, text: str) -> None:
+        """Show why nothing can be listed."""
+        self.message.say(f"{self._path.name} cannot be opened", text)
+        self._pages.setCurrentWidget(self.message)
+
+    def show_choice(self, choice: SeriesChoice) -> None:
+        """List what was found."""
         self._choice = choice
-        self.table: RowTable[SeriesRow] = RowTable(SERIES_COLUMNS, is_ticked=choice.is_chosen)
-        self.table.ticked.connect(self._tick)
-        self.table.current_row.connect(self._show_remarks)
-        self.table.set_rows(choice.rows)
-        self._all = QCheckBox("All")
-        self._all.clicked.connect(self._tick_all)
-        self.remarks = Notes(Role.WARNING)
-        self.refused = Notes(Role.ERROR)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
-        set_role(self.buttons.button(QDialogButtonBox.StandardButton.Ok), Role.PRIMARY)
-        self._lay_out()
         choice.changed.connect(self._refresh)
+        choice.filtered.connect(self._filter)
+        self.previews.wanted.connect(self._read_next)
+        self.previews.arrived.connect(self._on_picture)
+        self.tree = SeriesTree(choice, self.previews, self._theme)
+        self.preview = SeriesPreview(self.previews, self._theme)
+        self.tree.current.connect(self._on_current)
+        self.tree.opened.connect(self._open)
+        self._pages.addWidget(self._list_page(choice, self.tree))
+        self._pages.setCurrentIndex(self._pages.count() - 1)
         self._refresh()
-        self._show_remarks(None)
+        self.tree.select_first()
+        self.tree.setFocus()
 
     @property
-    def refusal_texts(self) -> tuple[str, ...]:
-        """What is said about images that cannot be opened."""
-        return self.refused.texts
+    def choice(self) -> SeriesChoice | None:
+        """What is listed; None while the scan runs."""
+        return self._choice
 
-    def _tick(self, row: SeriesRow, chosen: bool) -> None:
-        self._choice.choose(row, chosen)
+    def _open(self, row: SeriesRow) -> None:
+        self.opened.emit(row)
+        self.accept()
 
-    def _tick_all(self, chosen: bool) -> None:
-        for row in self._choice.rows:
-            self._choice.choose(row, chosen)
+    def _open_current(self) -> None:
+        value = None if self.tree is None else self.tree.selected()
+        if isinstance(value, SeriesRow):
+            self._open(value)
+
+    def _add(self) -> None:
+        if self._choice is not None and self._choice.chosen:
+            self.added.emit(self._choice.chosen)
+            self.accept()
+
+    def _on_current(self, value: SeriesRow | Refusal | None) -> None:
+        self.preview.show_value(value)
+        self.open_button.setEnabled(isinstance(value, SeriesRow))
+        is_stack = isinstance(value, SeriesRow) and value.is_stack
+        self.open_button.setText("Open as slices" if is_stack else "Open")
+
+    def _filter(self) -> None:
+        if self.tree is not None:
+            self.tree.source.reload()
+            self.tree.select_first()
+            self._refresh()
 
     def _refresh(self) -> None:
+        if self._choice is None or self.tree is None:
+            return
         number = len(self._choice.chosen)
-        ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
-        ok.setText(f"Add {count(number, 'case')}" if number else "Nothing chosen")
-        ok.setEnabled(number > 0)
-        self._all.setChecked(number == len(self._choice.rows) > 0)
-        self.table.refresh()
+        self.add_button.setText(f"Add {count(number, 'case')}" if number else "Add as cases")
+        self.add_button.setEnabled(number > 0)
+        self.all.setChecked(number == len(self._choice.rows) > 0)
+        self.tree.source.refresh()
+        self._nothing.setVisible(not self._choice.groups)
 
-    def _show_remarks(self, row: SeriesRow | None) -> None:
-        if row is None:
-            self.remarks.set_texts(("Select a series to read what is remarkable about it.",), Role.MUTED)
-        elif row.remarks:
-            self.remarks.set_texts(row.remarks, Role.WARNING)
-        else:
-            self.remarks.set_texts(("Nothing remarkable.",), Role.MUTED)
+    def _read_next(self) -> None:
+        task = None if self._reading is not None else self.previews.next_task()
+        if task is not None:
+            self._reading = self._jobs.start(task)
+            self._reading.finished.connect(self._on_read)
 
-    def _refusals(self) -> tuple[str, ...]:
-        texts = self._choice.refusals()
-        more = len(texts) - _MOST_REFUSALS
-        return (*texts[:_MOST_REFUSALS], f"and {more} more.") if more > 0 else texts
+    def _on_read(self) -> None:
+        self._reading = None
+        self._read_next()
 
-    def _lay_out(self) -> None:
-        title = QLabel(f"{count(len(self._choice.rows), 'series', 'series')} in {self._choice.result.path.name}")
-        set_role(title, Role.TITLE)
+    def _on_picture(self) -> None:
+        if self.tree is not None:
+            self.tree.source.refresh()
+            self.preview.take_picture()
+
+    def _end(self, result: int) -> None:
+        """Leave nothing running: what is opened next must not wait for pictures."""
+        self._is_over = True
+        self.previews.forget_queue()
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._choice is None:
+            self.stopped.emit()
+
+    def _waiting_page(self) -> QWidget:
+        title = set_role(QLabel(f"Looking through {self._path.name}"), Role.TITLE)
+        self._progress = set_role(QLabel("Reading headers"), Role.MUTED)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(2 * _SEARCH_PX)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setSpacing(GRID_PX)
+        column.addStretch(2)
+        for widget in (title, self.bar, self._progress):
+            column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(3)
+        return page
+
+    def _list_page(self, choice: SeriesChoice, tree: SeriesTree) -> QWidget:
+        title = set_role(QLabel(self._path.name), Role.TITLE)
+        summary = set_role(QLabel(summary_text(choice)), Role.MUTED)
+        summary.setToolTip(choice.skipped_text())
+        self.all = QCheckBox("All")
+        self.all.setToolTip("Tick all series that are listed (Ctrl+A)")
+        self.all.clicked.connect(choice.choose_shown)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Filter (Ctrl+F)")
+        self.search.setClearButtonEnabled(True)
+        self.search.setFixedWidth(_SEARCH_PX)
+        self.search.textChanged.connect(self._take_words)
+        QShortcut(QKeySequence.StandardKey.Find, self, self.search.setFocus)
         head = QHBoxLayout()
-        head.addWidget(title, 1)
-        head.addWidget(self._all, 0, Qt.AlignmentFlag.AlignRight)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
-        layout.setSpacing(2 * GRID_PX)
-        layout.addLayout(head)
-        layout.addWidget(self.table, 1)
-        layout.addWidget(Section("Remarks", self.remarks))
-        refusals = self._refusals()
-        self.refused.set_texts(refusals)
-        if refusals:
-            layout.addWidget(Section("Could not be opened", self.refused))
-        skipped = self._choice.skipped_text()
-        if skipped:
-            layout.addWidget(wrapped(skipped, Role.MUTED))
-        layout.addWidget(self.buttons)
+        head.setSpacing(2 * GRID_PX)
+        head.addWidget(title)
+        head.addWidget(summary, 1)
+        head.addWidget(self.all)
+        head.addWidget(self.search)
+        self._nothing = set_role(QLabel("No series matches; clear the filter to see all."), Role.MUTED)
+        left = QVBoxLayout()
+        left.setSpacing(GRID_PX)
+        left.addWidget(tree, 1)
+        left.addWidget(self._nothing)
+        body = QHBoxLayout()
+        body.setSpacing(2 * GRID_PX)
+        body.addLayout(left, 1)
+        body.addWidget(self.preview)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2 * GRID_PX)
+        column.addLayout(head)
+        column.addLayout(body, 1)
+        return page
+
+    def _button_row(self) -> QHBoxLayout:
+        self.open_button = set_role(
+            _button("Open", self._open_current, "Open the selected series (Enter)"), Role.PRIMARY
+        )
+        self.add_button = _button("Add as cases", self._add, "Add every ticked series to the project (Ctrl+Enter)")
+        QShortcut(QKeySequence("Ctrl+Return"), self, self._add)
+        self.close_button = _button("Cancel", self.reject, "Open nothing (Esc)")
+        for button in (self.open_button, self.add_button):
+            button.setEnabled(False)
+        row = QHBoxLayout()
+        row.setSpacing(GRID_PX)
+        row.addStretch()
+        for button in (self.close_button, self.add_button, self.open_button):
+            row.addWidget(button)
+        return row
+
+    def _take_words(self, words: str) -> None:
+        if self._choice is not None:
+            self._choice.words = words
+
+
+def _button(text: str, run: Callable[[], object], tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.setAutoDefault(False)
+    button.clicked.connect(lambda checked=False: run())
+    return button

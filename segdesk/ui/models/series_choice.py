@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from segdesk.core.events import Signal
-from segdesk.core.progress import Lane, Progress, Task
-from segdesk.errors import SegdeskError, code_named
-from segdesk.io import scan
+from segdesk.errors import code_named
 from segdesk.io.series import Refusal, ScanResult, SeriesEntry, SeriesKind
-from segdesk.store.records import CaseRecord
-from segdesk.ui.models.columns import Column
-from segdesk.ui.models.number_text import UNDEFINED, count, size_kji
-
-if TYPE_CHECKING:
-    from segdesk.store.project import Project
+from segdesk.ui.models.number_text import count
 
 KIND_WORDS = {
     SeriesKind.VOLUME: "Volume",
     SeriesKind.STACK: "Separate slices",
     SeriesKind.IMAGE2D: "2D image",
-    SeriesKind.CINE: "Film over time",
+    SeriesKind.CINE: "Cine",
     SeriesKind.SERIES4D: "Volume over time",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something one must know before opening a series.
+
+    Parameters
+    ----------
+    code : str
+        A row of `segdesk.errors.CODES`.
+    text : str
+        What it is here, in words.
+    what_to_do : str
+        What follows from it.
+    is_refusal : bool
+        Whether it keeps the series from being a volume.
+    """
+
+    code: str
+    text: str
+    what_to_do: str
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +64,39 @@ class SeriesRow:
     series_uid: str
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """Everything one must know before opening it."""
-        refusal = () if self.entry.refusal is None else (refusal_text(self.entry.refusal),)
-        return (*refusal, *(warning.message for warning in self.entry.warnings))
+    def is_stack(self) -> bool:
+        """Whether it is no volume and opens as separate slices."""
+        return self.entry.refusal is not None
+
+    @property
+    def kind_text(self) -> str:
+        """What it is: "Volume over time · 20 points"."""
+        if self.entry.mask is not None:
+            return f"Mask · {count(len(self.entry.mask.labels), 'segment')}"
+        words = KIND_WORDS[self.entry.kind]
+        points = self.entry.time_points
+        return (
+            f"{words} · {points} {'frames' if self.entry.kind is SeriesKind.CINE else 'points'}"
+            if points > 1
+            else words
+        )
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """Everything one must know before opening it, the reason why it is no volume first."""
+        refusal = self.entry.refusal
+        first = () if refusal is None else (_remark(refusal.code, refusal.message, is_refusal=True),)
+        said = {each.text for each in first}
+        others = (_remark(each.code, each.message) for each in self.entry.warnings)
+        return (*first, *(each for each in others if each.text not in said))
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesGroup:
+    """Rows that belong together: of one patient, or files of their own."""
+
+    title: str
+    rows: tuple[SeriesRow, ...]
 
 
 class SeriesChoice:
@@ -63,15 +106,19 @@ class SeriesChoice:
     -------
     changed
         The choice is another.
+    filtered
+        Other rows are shown.
     """
 
     changed = Signal()
+    filtered = Signal()
 
     def __init__(self, result: ScanResult, taken_names: Iterable[str] = ()) -> None:
         self.result = result
         self.rows = _rows(result, set(taken_names))
-        # Stacks stay unchosen: someone should have read why they are no volume.
-        self._chosen = {row.entry.uid for row in self.rows if row.entry.refusal is None}
+        # Stacks stay unchosen: someone should have read why they are no volume. Masks belong to an image.
+        self._chosen = {row.entry.uid for row in self.rows if not row.is_stack and not row.entry.is_mask}
+        self._words = ""
 
     @property
     def chosen(self) -> tuple[SeriesRow, ...]:
@@ -88,14 +135,54 @@ class SeriesChoice:
             self._chosen ^= {row.entry.uid}
             self.changed.emit()
 
+    def choose_shown(self, chosen: bool) -> None:
+        """Add all rows that are shown to the choice, or take them out."""
+        shown = {row.entry.uid for group in self.groups for row in group.rows}
+        after = self._chosen | shown if chosen else self._chosen - shown
+        if after != self._chosen:
+            self._chosen = after
+            self.changed.emit()
+
+    @property
+    def words(self) -> str:
+        """Only rows that hold all these words are shown."""
+        return self._words
+
+    @words.setter
+    def words(self, words: str) -> None:
+        if words.casefold().split() != self._words.casefold().split():
+            self._words = words
+            self.filtered.emit()
+        self._words = words
+
+    @property
+    def groups(self) -> tuple[SeriesGroup, ...]:
+        """The rows that are shown, by patient; patients are numbered, never named."""
+        keys = list(dict.fromkeys(row.entry.patient_key for row in self.rows if row.entry.patient_key))
+        titles = {key: f"Patient {number}" if len(keys) > 1 else "" for number, key in enumerate(keys, 1)}
+        shown: dict[str, list[SeriesRow]] = {}
+        for row in self.rows:
+            if self._matches(row):
+                shown.setdefault(row.entry.patient_key, []).append(row)
+        return tuple(
+            SeriesGroup(_group_title(titles.get(key, ""), is_dicom=bool(key), is_only=len(shown) == 1), tuple(rows))
+            for key, rows in shown.items()
+        )
+
     @property
     def is_simple(self) -> bool:
         """Whether there is nothing to ask: one series, no remarks, nothing refused."""
         return len(self.rows) == 1 and not self.rows[0].remarks and not self.result.refused
 
-    def refusals(self) -> tuple[str, ...]:
-        """Return a sentence for everything that could not be opened, with what to do."""
-        return tuple(refusal_text(refusal) for refusal in self.result.refused)
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """What cannot be opened at all; stacks are rows instead."""
+        as_slices = [row.entry.refusal for row in self.rows if row.entry.refusal is not None]
+        left = list(self.result.refused)
+        for each in as_slices:
+            if each in left:
+                left.remove(each)
+        return tuple(left)
 
     def skipped_text(self) -> str:
         """Return what was passed over: "3 files are no images and were skipped."; "" for nothing."""
@@ -104,54 +191,26 @@ class SeriesChoice:
         verb = "is no image and was" if self.result.skipped == 1 else "are no images and were"
         return f"{count(self.result.skipped, 'file')} {verb} skipped."
 
+    def _matches(self, row: SeriesRow) -> bool:
+        entry = row.entry
+        text = f"{row.name} {entry.description} {entry.modality} {row.kind_text}".casefold()
+        return all(word in text for word in self._words.casefold().split())
 
-def refusal_text(refusal: Refusal) -> str:
+
+def refusal_remark(refusal: Refusal) -> Remark:
     """Return why something was refused, how many files it concerns, and what to do."""
     message = refusal.message.rstrip(".")
-    return f"{message} ({count(refusal.files, 'file')}). {code_named(refusal.code).what_to_do}"
+    return _remark(refusal.code, f"{message} ({count(refusal.files, 'file')}).", is_refusal=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What came of adding series: the cases, and a sentence for each that failed."""
-
-    cases: tuple[CaseRecord, ...]
-    problems: tuple[str, ...]
+def _remark(code: str, text: str, *, is_refusal: bool = False) -> Remark:
+    return Remark(code, text, code_named(code).what_to_do, is_refusal)
 
 
-def look_through(path: Path) -> Task[ScanResult | None]:
-    """Return the task that scans a file or folder; its result is None for a project.
-
-    Raises
-    ------
-    ReadError
-        From the task: what `segdesk.io.scan` raises.
-    """
-
-    def work(report: Progress) -> ScanResult | None:
-        # Loaded in the worker: the database library alone takes longer than a frame.
-        from segdesk.store.project import Project
-
-        return None if Project.is_project(path) else scan(path, report)
-
-    return Task(f"Looking through {path.name}", Lane.CPU, work)
-
-
-def add_series(project: Project, rows: Sequence[SeriesRow]) -> Task[Added]:
-    """Return the task that adds each row as a case; one that fails does not stop the others."""
-
-    def work(report: Progress) -> Added:
-        cases: list[CaseRecord] = []
-        problems: list[str] = []
-        for number, row in enumerate(rows):
-            report(number, len(rows), f"Adding {row.name}")
-            try:
-                cases.append(project.add_case(row.name, {"image": row.path}, series_uid=row.series_uid))
-            except SegdeskError as error:
-                problems.append(f"{row.name}: {error.message}")
-        return Added(tuple(cases), tuple(problems))
-
-    return Task(f"Adding {count(len(rows), 'case')}", Lane.DISK, work)
+def _group_title(patient: str, *, is_dicom: bool, is_only: bool) -> str:
+    if patient:
+        return patient
+    return "" if is_only else "DICOM" if is_dicom else "Files"
 
 
 def _rows(result: ScanResult, taken: set[str]) -> tuple[SeriesRow, ...]:
@@ -159,10 +218,16 @@ def _rows(result: ScanResult, taken: set[str]) -> tuple[SeriesRow, ...]:
     for entry in result.series:
         file = result.path if result.path.is_file() else result.path / entry.uid
         is_file = entry.files == 1 and file.is_file() and entry.uid.split("/")[-1] == file.name
-        name = _free_name(_stem(file.name) if is_file else entry.description or result.path.name, taken)
+        name = _free_name(_stem(file.name) if is_file else entry.description or _folder_of(entry, result.path), taken)
         taken.add(name)
         rows.append(SeriesRow(entry, name, file if is_file else result.path, "" if is_file else entry.uid))
     return tuple(rows)
+
+
+def _folder_of(entry: SeriesEntry, root: Path) -> str:
+    """Return the name of the folder the files lie in, when they lie in one below what was scanned."""
+    folders = {path.parent for path in entry.paths}
+    return folders.pop().name if len(folders) == 1 else root.name
 
 
 def _stem(name: str) -> str:
@@ -176,25 +241,3 @@ def _free_name(wanted: str, taken: set[str]) -> str:
         number += 1
         name = f"{clean} {number}"
     return name
-
-
-def _first_remark(row: SeriesRow) -> str:
-    remarks = row.remarks
-    return "" if not remarks else remarks[0] if len(remarks) == 1 else f"{len(remarks)} remarks"
-
-
-SERIES_COLUMNS: tuple[Column[SeriesRow], ...] = (
-    Column("Name", lambda row: row.name, width_px=216),
-    Column("Modality", lambda row: row.entry.modality or UNDEFINED, width_px=72),
-    Column("Kind", lambda row: KIND_WORDS[row.entry.kind], width_px=144),
-    Column(
-        "Size", lambda row: size_kji(row.entry.shape_kji, row.entry.spacing_kji_mm), width_px=248,
-        help="Columns × rows × slices in voxels, and the distance of voxel centres in mm",
-    ),
-    Column("Axes", lambda row: row.entry.orientation, width_px=80, help="Directions of the i, j and k axes"),
-    Column(
-        "Files", lambda row: str(row.entry.files), lambda row: float(row.entry.files), is_number=True, width_px=56
-    ),
-    Column("Remarks", _first_remark, tip=lambda row: "\n".join(row.remarks), width_px=0),
-)  # fmt: skip
-"""The table of the series browser from left to right."""

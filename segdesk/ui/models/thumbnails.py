@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segdesk.core.events import Signal
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.reslice import planes_of
-from segdesk.core.volume import Volume
+from segdesk.core.volume import Volume, Window
 from segdesk.core.window import start_window, to_grey8
 from segdesk.errors import SegdeskError
 from segdesk.io import read_volume
@@ -93,11 +93,37 @@ def thumbnail(volume: Volume, side_px: int = SIDE_PX) -> Picture:
     """
     first = volume.at_time(0)
     plane = planes_of(first.geometry)[0]
-    pixels = _shrunk(plane.cut(first.array, plane.slice_count // 2), plane.size_mm, side_px)
-    grey = pixels if first.is_rgb else to_grey8(pixels, start_window(first), inverted=first.display_inverted)
+    pixels = plane.cut(first.array, plane.slice_count // 2)
+    return drawn_square(pixels, plane.size_mm, first, start_window(first), side_px)
+
+
+def drawn_square(
+    pixels: NDArray[Any], size_mm: tuple[float, float], volume: Volume, window: Window, side_px: int
+) -> Picture:
+    """Draw one slice into a square, black around it.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (rows, columns) or (rows, columns, 3)
+        The slice.
+    size_mm : tuple of float
+        Its height and width, for true proportions.
+    volume : Volume
+        What it was cut from: says whether it is in colour or inverted.
+    window : Window
+        Grey values shown.
+    side_px : int
+        Side of the square.
+
+    Returns
+    -------
+    ndarray of uint8, shape (side_px, side_px, 3)
+    """
+    small = _shrunk(pixels, size_mm, side_px)
+    grey = small if volume.is_rgb else to_grey8(small, window, inverted=volume.display_inverted)
     square = np.zeros((side_px, side_px, 3), np.uint8)
     top, left = (side_px - grey.shape[0]) // 2, (side_px - grey.shape[1]) // 2
-    colour = grey if first.is_rgb else np.repeat(grey[..., None], 3, axis=2)
+    colour = grey if volume.is_rgb else np.repeat(grey[..., None], 3, axis=2)
     square[top : top + grey.shape[0], left : left + grey.shape[1]] = colour
     return square
 

@@ -2,47 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from segdesk.core.progress import Task
+from segdesk.errors import NeedsConsent
 from segdesk.io.series import ScanResult
 from segdesk.session import Session
+from segdesk.session.consent import allowing_large
+from segdesk.ui.dialogs.consent import ask_consent
 from segdesk.ui.dialogs.new_project import NewProject, NewProjectDialog
 from segdesk.ui.dialogs.series_browser import SeriesBrowserDialog
 from segdesk.ui.jobs import Job, Jobs, error_text
-from segdesk.ui.models.series_choice import Added, SeriesChoice, SeriesRow, add_series, look_through
+from segdesk.ui.models.series_choice import SeriesChoice, SeriesRow
+from segdesk.ui.models.series_tasks import Added, add_series, look_through
+from segdesk.ui.theme import Theme
+
+PATIENCE_MS = 300
+"""A scan that takes longer shows its progress; a quick one of a single image shows nothing."""
+
+Result = Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A path to look through, and whether what is there shall be opened or added."""
+
+    path: Path
+    is_opening: bool
 
 
 class CaseIntake(QObject):
     """Turns paths into cases of the open project.
 
-    A project folder is opened. Anything else is scanned; one plain series is added without
-    a question, for everything else the series browser asks.
+    A project folder is opened. Anything else is scanned; a single series goes in without a
+    question, for everything else the series browser asks.
+
+    Parameters
+    ----------
+    session : Session
+        Takes the cases.
+    jobs : Jobs
+        Runs what is slow.
+    theme : Theme
+        For the browser.
+    window : QWidget
+        Above which dialogs stand.
 
     Signals
     -------
     told : list of str
         What went wrong, a sentence each; an empty list takes earlier ones away.
+    opened : OpenCase or None
+        A case was opened; None for a project.
+    mask_asked : Path
+        A mask was chosen in the browser: it belongs to an image.
     """
 
     told = QtSignal(list)
+    opened = QtSignal(object)
+    mask_asked = QtSignal(object)
 
-    def __init__(self, session: Session, jobs: Jobs, window: QWidget) -> None:
+    def __init__(self, session: Session, jobs: Jobs, theme: Theme, window: QWidget) -> None:
         super().__init__(window)
-        self._session, self._jobs, self._window = session, jobs, window
-        self._waiting: list[Path] = []
+        self._session, self._jobs, self._theme, self._window = session, jobs, theme, window
+        self._waiting: deque[_Visit] = deque()
+        self._dialog: SeriesBrowserDialog | None = None
+        self._is_busy = False
+
+    @property
+    def dialog(self) -> SeriesBrowserDialog | None:
+        """The series browser, while it is there."""
+        return self._dialog
+
+    def open_path(self, path: Path) -> None:
+        """Open what was named, dropped or chosen: a project, an image, or one series of a folder."""
+        self._visit([_Visit(path, True)])
 
     def take_paths(self, paths: Sequence[Path]) -> None:
-        """Open or add what was dropped, chosen or named on the command line."""
-        self.told.emit([])
-        self._waiting.extend(paths)
-        self._take_next()
+        """Add what was dropped, chosen or named on the command line as cases."""
+        self._visit([_Visit(path, False) for path in paths])
 
     def ask_new_project(self) -> None:
         """Ask for a name and a folder, then make the project."""
@@ -52,13 +98,13 @@ class CaseIntake(QObject):
 
     def create_project(self, entered: NewProject) -> None:
         """Make and open a project."""
-        self._start(self._session.create_project(entered.folder, entered.name, entered.required_reads))
+        self._run(lambda: self._session.create_project(entered.folder, entered.name, entered.required_reads))
 
     def ask_open_project(self) -> None:
         """Ask for a project folder, then open it."""
         folder = QFileDialog.getExistingDirectory(self._window, "Open a project")
         if folder:
-            self._start(self._session.open_project(Path(folder)))
+            self._run(lambda: self._session.open_project(Path(folder)))
 
     def ask_add_files(self) -> None:
         """Ask for image files, then add them."""
@@ -72,50 +118,145 @@ class CaseIntake(QObject):
         if folder:
             self.take_paths([Path(folder)])
 
-    def _take_next(self) -> None:
-        if not self._waiting:
-            return
-        path = self._waiting.pop(0)
-        if self._session.project is None:
-            self._start(self._session.open_path(path)).succeeded.connect(self._on_step_done)
-        else:
-            self._start(look_through(path)).succeeded.connect(lambda result: self._on_scanned(path, result))
-
-    def _on_scanned(self, path: Path, result: ScanResult | None) -> None:
-        if result is None:
-            self._waiting.clear()
-            self._start(self._session.open_project(path))
-            return
-        choice = SeriesChoice(result, (summary.case.name for summary in self._session.cases))
-        if choice.is_simple:
-            self._add(choice.chosen)
-            return
-        dialog = SeriesBrowserDialog(choice, self._window)
-        dialog.accepted.connect(lambda: self._add(choice.chosen))
-        dialog.rejected.connect(self._take_next)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def _add(self, rows: Sequence[SeriesRow]) -> None:
-        project = self._session.project
-        if project is not None and rows:
-            self._start(add_series(project, rows)).succeeded.connect(self._on_added)
-
-    def _on_added(self, added: Added) -> None:
-        if added.problems:
-            self.told.emit(list(added.problems))
-        self._start(self._session.refresh()).succeeded.connect(self._on_step_done)
-
-    def _on_step_done(self, result: object) -> None:
-        self._take_next()
-
-    def _start(self, task: Task[Any]) -> Job:
-        return self._jobs.start(task, on_error=self._on_error)
-
     def tell_error(self, error: Exception) -> None:
         """Show why something failed."""
         self.told.emit([error_text(error)])
 
+    def _visit(self, visits: Sequence[_Visit]) -> None:
+        self.told.emit([])
+        self._waiting.extend(visits)
+        if not self._is_busy:
+            self._take_next()
+
+    def _take_next(self, result: object = None) -> None:
+        self._is_busy = bool(self._waiting)
+        if not self._waiting:
+            return
+        visit = self._waiting.popleft()
+        job = self._run(lambda: look_through(visit.path), lambda result: self._on_scanned(visit, result))
+        dialog = self._dialog = self._browser(visit, job)
+        job.progressed.connect(dialog.show_progress)
+        # A slot of the dialog: the timer cannot outlive it.
+        QTimer.singleShot(PATIENCE_MS, dialog, dialog.show_if_waiting)
+
+    def _browser(self, visit: _Visit, scan: Job) -> SeriesBrowserDialog:
+        dialog = SeriesBrowserDialog(visit.path, self._jobs, self._theme, self._window)
+        dialog.stopped.connect(scan.cancel)
+        dialog.opened.connect(self._open)
+        dialog.added.connect(self._add)
+        dialog.rejected.connect(self._take_next)
+        dialog.finished.connect(self._forget_dialog)
+        return dialog
+
+    def _forget_dialog(self) -> None:
+        if self._dialog is not None:
+            self._dialog.deleteLater()
+            self._dialog = None
+
+    def _on_scanned(self, visit: _Visit, result: ScanResult | None) -> None:
+        dialog = self._dialog
+        if dialog is None:
+            return
+        if result is None:
+            self._waiting.clear()
+            self._close_waiting()
+            self._run(lambda: self._session.open_project(visit.path), self._on_opened)
+            return
+        choice = SeriesChoice(result, (summary.case.name for summary in self._session.cases))
+        lone = _lone_row(choice, visit)
+        if lone is None:
+            dialog.show_choice(choice)
+            dialog.open()
+            return
+        self._close_waiting()
+        if visit.is_opening:
+            self._open(lone)
+        else:
+            self._add((lone,))
+
+    def _open(self, row: SeriesRow) -> None:
+        if row.entry.is_mask:
+            self.mask_asked.emit(row.entry.paths[0] if row.entry.paths else row.path)
+            self._take_next()
+            return
+        self._run(lambda: self._session.open_path(row.path, row.series_uid, as_stack=row.is_stack), self._on_opened)
+
+    def _add(self, rows: Sequence[SeriesRow]) -> None:
+        project = self._session.project
+        if project is not None:
+            self._run(lambda: add_series(project, rows), self._on_added)
+            return
+        # The first image opens the user's own project; the others are then added to it.
+        first, rest = rows[0], rows[1:]
+
+        def add_rest(case: object) -> None:
+            self._on_opened(case)
+            if rest:
+                self._add(rest)
+
+        self._run(lambda: self._session.open_path(first.path, first.series_uid, as_stack=first.is_stack), add_rest)
+
+    def _on_added(self, added: Added) -> None:
+        if added.problems:
+            self.told.emit(list(added.problems))
+        if added.consent is not None:
+            self._ask_for(added.too_large, added.consent)
+        else:
+            self._run(self._session.refresh, self._take_next)
+
+    def _ask_for(self, rows: tuple[SeriesRow, ...], error: NeedsConsent) -> None:
+        project = self._session.project
+        if project is None:
+            return
+
+        def agreed() -> None:
+            self._start(allowing_large(add_series(project, rows)), self._on_added)
+
+        ask_consent(error, self._window, agreed, lambda: self._run(self._session.refresh, self._take_next))
+
+    def _on_opened(self, case: object) -> None:
+        self.opened.emit(case)
+        self._take_next()
+
+    def _run(self, make: Callable[[], Task[Any]], done: Result | None = None) -> Job:
+        """Start a task; one that meets something very large is made anew once the user agreed."""
+
+        def failed(error: Exception) -> None:
+            if isinstance(error, NeedsConsent):
+                ask_consent(error, self._window, lambda: self._start(allowing_large(make()), done), self._give_up)
+            else:
+                self._on_error(error)
+
+        return self._start(make(), done, failed)
+
+    def _start(self, task: Task[Any], done: Result | None, failed: Callable[[Exception], None] | None = None) -> Job:
+        job = self._jobs.start(task, on_error=failed or self._on_error)
+        if done is not None:
+            job.succeeded.connect(done)
+        return job
+
+    def _give_up(self) -> None:
+        self._close_waiting()
+        self._take_next()
+
     def _on_error(self, error: Exception) -> None:
+        dialog = self._dialog
+        if dialog is not None and dialog.isVisible() and dialog.choice is None:
+            dialog.show_error(error_text(error))
+            return
+        self._close_waiting()
         self.tell_error(error)
         self._take_next()
+
+    def _close_waiting(self) -> None:
+        """Put a browser away that has nothing to list."""
+        if self._dialog is not None:
+            self._dialog.dismiss()
+            self._dialog = None
+
+
+def _lone_row(choice: SeriesChoice, visit: _Visit) -> SeriesRow | None:
+    """Return the one series that goes in without a question; its warnings are shown beside the image."""
+    if len(choice.rows) != 1 or choice.refused or choice.rows[0].is_stack:
+        return None
+    return choice.rows[0] if visit.is_opening or choice.is_simple else None

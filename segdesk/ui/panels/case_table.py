@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QWidget
 
 from segdesk.ui.jobs import Jobs
 from segdesk.ui.models.case_list_model import CASE_COLUMNS, CaseListModel, CaseRow
-from segdesk.ui.models.thumbnails import SIDE_PX, Picture, Thumbnails
+from segdesk.ui.models.thumbnails import SIDE_PX, Thumbnails
+from segdesk.ui.pixmaps import pixmap_of
 from segdesk.ui.views.row_table import RowTable
 
 _ROW_HEIGHT_PX = 40
@@ -57,7 +57,7 @@ class CaseTable(RowTable[CaseRow]):
             picture = self.thumbnails.of(row.case)
             if picture is None:
                 return _blank()
-            self._pictures[row.case.id] = _pixmap(picture)
+            self._pictures[row.case.id] = pixmap_of(picture, SIDE_PX / _PICTURE_PX)
         return self._pictures[row.case.id]
 
     def _make_next(self) -> None:
@@ -73,14 +73,6 @@ class CaseTable(RowTable[CaseRow]):
 
     def _ignore(self, error: Exception) -> None:
         """Say nothing: opening the case will say why it cannot be read."""
-
-
-def _pixmap(picture: Picture) -> QPixmap:
-    pixels = np.ascontiguousarray(picture)
-    image = QImage(pixels.data, SIDE_PX, SIDE_PX, 3 * SIDE_PX, QImage.Format.Format_RGB888)
-    pixmap = QPixmap.fromImage(image.copy())
-    pixmap.setDevicePixelRatio(SIDE_PX / _PICTURE_PX)
-    return pixmap
 
 
 def _blank() -> QPixmap:

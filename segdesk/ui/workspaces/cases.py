@@ -17,7 +17,7 @@ from segdesk.ui.panels.case_table import CaseTable
 from segdesk.ui.panels.empty_state import EmptyState
 from segdesk.ui.panels.filter_bar import FilterBar
 from segdesk.ui.panels.section import Notes
-from segdesk.ui.theme import GRID_PX, Role, set_role
+from segdesk.ui.theme import GRID_PX, Role, Theme, set_role
 
 
 class CasesWorkspace(QWidget):
@@ -29,18 +29,21 @@ class CasesWorkspace(QWidget):
         Whose cases are shown.
     jobs : Jobs
         Runs what is slow.
+    theme : Theme
+        Of the window.
     """
 
     case_opened = QtSignal()
     """A case was opened from the list: the window shows it in Read."""
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, jobs: Jobs, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self.setAcceptDrops(True)
         self.model = CaseListModel()
-        self.intake = CaseIntake(session, jobs, self)
+        self.intake = CaseIntake(session, jobs, theme, self)
         self.intake.told.connect(self._tell)
+        self.intake.opened.connect(self._on_taken)
         self.table = CaseTable(self.model, jobs)
         self.table.activated_row.connect(self._open_row)
         self.filters = FilterBar(self.model)
@@ -103,6 +106,10 @@ class CasesWorkspace(QWidget):
 
     def _on_opened(self, case: object) -> None:
         self.case_opened.emit()
+
+    def _on_taken(self, case: object) -> None:
+        if case is not None:
+            self.case_opened.emit()
 
     def _tell(self, problems: list[str]) -> None:
         self.messages.set_texts(problems)
