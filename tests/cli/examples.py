@@ -37,6 +37,7 @@ EXAMPLES: dict[str, str] = {
     "convert": "convert scan.nii.gz scan.nrrd",
     "predict": "predict scan.nii.gz mask.nii.gz --model models/toy --device cpu",
     "predict-folder": "predict cases masks --model models/toy --device cpu",
+    "explain": "explain scan.nii.gz heat.nii.gz --model models/toy --label 7 --method gradcam --device cpu",
     "evaluate": "evaluate readers/anna.nii.gz readers/ben.nii.gz",
     "evaluate-folders": "evaluate readers references",
     "agree": "agree readers/anna.nii.gz readers/ben.nii.gz readers/carla.nii.gz",
