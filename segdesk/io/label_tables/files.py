@@ -10,7 +10,7 @@ from pathlib import Path
 from segdesk.core.labels import Label, LabelTable
 from segdesk.errors import ReadError, SegdeskError, UnsupportedFormat
 from segdesk.io.atomic import replace_file
-from segdesk.io.formats import sniff
+from segdesk.io.formats import Format, sniff
 from segdesk.io.label_tables import delimited, itksnap
 from segdesk.io.label_tables.dialects import TableFormat, format_of_name, format_of_text
 from segdesk.io.label_tables.named_rows import FREESURFER, SLICER
@@ -29,8 +29,8 @@ def read_label_table(path: Path | str) -> LabelTable:
     ----------
     path : path-like
         Slicer (.ctbl, .csv, .tsv), ITK-SNAP or FreeSurfer, told by the content; the
-        extension decides where two would fit. A mask (DICOM SEG, .seg.nrrd, NIfTI...) gives
-        the table of its own labels.
+        extension decides where two would fit. A mask (DICOM SEG, RTSTRUCT, .seg.nrrd...)
+        gives the table of its own labels.
 
     Returns
     -------
@@ -45,7 +45,13 @@ def read_label_table(path: Path | str) -> LabelTable:
         file is neither a table nor a mask.
     """
     path = Path(path)
-    if _is_mask(path):
+    kind = _mask_format(path)
+    if kind is Format.RTSTRUCT:
+        from segdesk.io.rtstruct.rasterise import labels_of
+        from segdesk.io.rtstruct.structure_set import read_structure_set
+
+        return LabelTable(labels_of(read_structure_set(path).rois)[0])
+    if kind is not None:
         from segdesk.io.reading import read_labels
 
         return read_labels(path).table
@@ -118,12 +124,11 @@ def _text(table: LabelTable, form: TableFormat) -> str:
     return delimited.text(table, "\t" if form is TableFormat.SLICER_TSV else ",")
 
 
-def _is_mask(path: Path) -> bool:
+def _mask_format(path: Path) -> Format | None:
     try:
-        sniff(path)
+        return sniff(path)
     except UnsupportedFormat:
-        return False
-    return True
+        return None
 
 
 def _content(path: Path) -> str:

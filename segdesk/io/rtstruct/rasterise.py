@@ -69,7 +69,7 @@ def rasterise(structures: StructureSet, grid: Grid, report: Progress = silent) -
         lie between its slices.
     """
     _require_same_frame(structures, grid)
-    labels, renumbered = _labels(structures.rois)
+    labels, renumbered = labels_of(structures.rois)
     layers = _Layers(grid.shape_kji, max((each.value for each in labels), default=0))
     findings = _Findings.none()
     for number, (roi, label) in enumerate(zip(structures.rois, labels, strict=True)):
@@ -105,8 +105,8 @@ def _is_free(layer: LabelArray, boxes: Sequence[tuple[int, FilledBox]]) -> bool:
     return not any(layer[k][box.window][box.mask].any() for k, box in boxes)
 
 
-def _labels(rois: Sequence[Roi]) -> tuple[list[Label], list[Warn]]:
-    """Give every region a label value: its number, or a free one."""
+def labels_of(rois: Sequence[Roi]) -> tuple[list[Label], list[Warn]]:
+    """Give every region a label value: its number, or a free one, with a warning."""
     taken = {roi.number for roi in rois if 1 <= roi.number <= MAX_VALUE}
     free = iter(value for value in range(1, MAX_VALUE + 1) if value not in taken)
     labels = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdesk.core.geometry import Geometry
@@ -240,6 +240,7 @@ def test_a_format_without_codes_keeps_the_rest(tmp_path: Path) -> None:
     assert list(read_label_table(tmp_path / "t.label")) == [Label(1, "a", (1, 2, 3))]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12))
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     folder = tmp_path_factory.mktemp("names")
