@@ -24,10 +24,12 @@ _PIXEL_REPRESENTATION = 0x00280103
 _SEQUENCE = "SQ"
 _ESCAPE = b"\x1b"
 _PADDING = b" \0"
+_SHORT = 64
+"""Bytes of values worth remembering."""
 _DECIMALS = b"0123456789+-.eE \\"
 _WHOLES = b"0123456789+- \\"
 _PLAIN_NAME = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ^.,_-"
-_LATIN_VRS = frozenset({"CS", "UI", "DA", "TM", "DT", "AS"})
+_LATIN_VRS = frozenset({"CS", "DA", "TM", "DT", "AS"})
 """Text whose bytes never depend on the character set of the file."""
 
 Scan = Callable[[bytes, bool, "bytes | None"], "Sequence[QuickHeader] | None"]
@@ -95,18 +97,19 @@ class QuickHeader:
         vr, value = found
         if not value:
             return None
-        if vr is None:
-            vr = self._implied_vr(tag)
-        if vr == _SEQUENCE:
+        expected = self._expected_vr(tag)
+        if vr == _SEQUENCE or (vr is None and expected == _SEQUENCE):
             items = self._scan(value, self._is_implicit, self._charset) if isinstance(value, bytes) else value
             return self._as_pydicom().get(key, default) if items is None else items
+        if vr not in (None, expected):
+            return self._as_pydicom().get(key, default)
         try:
-            return _CONVERTERS[vr](value)
+            return _remembered(expected, value) if len(value) <= _SHORT else _CONVERTERS[expected](value)
         except (NotPlainError, KeyError):
             return self._as_pydicom().get(key, default)
 
-    def _implied_vr(self, tag: int) -> str:
-        """Return the VR an implicit file means, "" where pydicom shall say."""
+    def _expected_vr(self, tag: int) -> str:
+        """Return the VR of the dictionary, "" where pydicom shall say."""
         vr = _dictionary_vr(tag)
         if vr != "US or SS":
             return vr
@@ -165,10 +168,10 @@ def _numerals(letters: bytes, kind: Callable[[bytes], Any], value: bytes) -> Any
     if value.translate(None, letters):
         raise NotPlainError
     try:
-        numbers = [kind(part) for part in value.split(b"\\")]
+        numbers = [*map(kind, value.split(b"\\"))]
     except ValueError:
         raise NotPlainError from None
-    return numbers[0] if len(numbers) == 1 else numbers
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
 def _packed(one: struct.Struct, value: bytes) -> Any:
@@ -177,20 +180,24 @@ def _packed(one: struct.Struct, value: bytes) -> Any:
     count, rest = divmod(len(value), one.size)
     if rest:
         raise NotPlainError
-    numbers = struct.unpack(f"<{count}{one.format[1:]}", value)
-    return list(numbers)
+    return struct.unpack(f"<{count}{one.format[1:]}", value)
 
 
-def _strings(value: bytes) -> str | list[str]:
+def _strings(value: bytes) -> str | tuple[str, ...]:
     """Return text as `multi_string` does: padding of the whole stripped, then split."""
     parts = _ascii(value).rstrip(" \0").split("\\")
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _uids(value: bytes) -> str | tuple[str, ...]:
+    parts = tuple(part.strip() for part in _ascii(value).rstrip("\0 ").split("\\"))
     return parts[0] if len(parts) == 1 else parts
 
 
-def _texts(value: bytes) -> str | list[str]:
+def _texts(value: bytes) -> str | tuple[str, ...]:
     """Return text as `convert_text` does: split, then the padding of each stripped."""
     parts = [part.rstrip("\0 ") for part in _ascii(value).split("\\")]
-    return parts[0] if len(parts) == 1 else parts
+    return parts[0] if len(parts) == 1 else tuple(parts)
 
 
 def _name(value: bytes) -> str:
@@ -212,6 +219,7 @@ _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
     "LO": _texts,
     "SH": _texts,
     "PN": _name,
+    "UI": _uids,
     **dict.fromkeys(_LATIN_VRS, _strings),
     **{
         vr: partial(_packed, struct.Struct(f"<{code}"))
@@ -219,3 +227,9 @@ _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
     },
 }
 """Those of the VRs with a plain form."""
+
+
+@lru_cache(maxsize=1 << 13)
+def _remembered(vr: str, value: bytes) -> Any:
+    """Return a plain value, which is immutable: slices of one series share most of theirs."""
+    return _CONVERTERS[vr](value)

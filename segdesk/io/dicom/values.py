@@ -50,9 +50,11 @@ def is_there(dataset: Header, keyword: str) -> bool:
 def text_of(dataset: Header, keyword: str) -> str:
     """Return text, "" when there is none; the first of several values."""
     value = value_of(dataset, keyword)
+    if value is None:
+        return ""
     if not isinstance(value, str) and isinstance(value, _MANY):
         value = value[0]
-    return "" if value is None else str(value).strip()
+    return str(value).strip()
 
 
 def texts_of(dataset: Header, keyword: str) -> tuple[str, ...]:
@@ -64,20 +66,23 @@ def texts_of(dataset: Header, keyword: str) -> tuple[str, ...]:
 def numbers_of(dataset: Header, keyword: str) -> tuple[float, ...] | None:
     """Return finite numbers, None when absent or when one is no finite number."""
     value = value_of(dataset, keyword)
-    if value is None:
-        return None
-    many: Any = (value,) if isinstance(value, _NUMBER) or not isinstance(value, _MANY) else value
-    try:
-        numbers = tuple(map(float, many))
-    except BAD_VALUE:
-        return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return None if value is None else _finite(value)
 
 
 def number_of(dataset: Header, keyword: str) -> float | None:
     """Return the first finite number or None."""
-    numbers = numbers_of(dataset, keyword)
+    value = value_of(dataset, keyword)
+    numbers = None if value is None else _finite(value)
     return None if numbers is None else numbers[0]
+
+
+def _finite(value: Any) -> tuple[float, ...] | None:
+    is_one = isinstance(value, _NUMBER) or not isinstance(value, _MANY)
+    try:
+        numbers = (float(value),) if is_one else tuple(map(float, value))
+    except BAD_VALUE:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def whole_of(dataset: Header, keyword: str) -> int | None:
