@@ -20,6 +20,9 @@ from segdesk.io.reference import ReferenceGrid
 _MOST_SLICES = 65536
 """No scan has more; a grid of more comes from a wrong spacing tag."""
 
+_MOST_GAPS = 100
+"""Slices for each one with a frame, where no tag tells their distance: more is chance, not a grid."""
+
 _SOURCE = "DICOM SEG frame positions"
 
 
@@ -115,11 +118,7 @@ def grid_on(header: SegHeader, planes: Planes, reference: ReferenceGrid) -> SegG
     """
     places = [frame.place for frame in planes.first]
     if any(place is None for place in places):
-        own = _without_places(header, planes)
-        if isinstance(own.grid, Geometry):
-            whole = placement_of(own.grid, reference.grid)
-            return SegGrid(reference.grid, (whole,) * len(places), own.warnings)
-        raise GeometryMismatch(f"{header.path.name} gives its frames no position, so they fit no image.")
+        return _film_on(header, planes, reference)
     placements = []
     for frame, place in zip(planes.first, places, strict=True):
         if place is not None:
@@ -179,19 +178,21 @@ def _spanned(header: SegHeader, planes: Planes, order: Sequence[int]) -> SegGrid
     steps = np.diff(at_mm)
     tags = {frame.step_mm for frame in ordered}
     tag = abs(tags.pop() or 0.0) if len(tags) == 1 else 0.0
-    for base in (tag, float(steps.min())):
-        numbers = _slice_numbers(points, at_mm, base)
+    for base, most in ((tag, _MOST_SLICES), (float(steps.min()), _MOST_GAPS * len(points))):
+        numbers = _slice_numbers(points, at_mm, base, most)
         if numbers is not None:
             return _regular(header, ordered, points, numbers, np.argsort(order))
     return None
 
 
-def _slice_numbers(points: NDArray[np.float64], at_mm: NDArray[np.float64], base_mm: float) -> NDArray[np.intp] | None:
+def _slice_numbers(
+    points: NDArray[np.float64], at_mm: NDArray[np.float64], base_mm: float, most: int
+) -> NDArray[np.intp] | None:
     """Return the slice number of each point on a line with steps near `base_mm`, None when they do not lie on it.
 
     The tolerances are those of the geometry gate (checks 3 and 9): positions are rounded.
     """
-    if base_mm < 1e-6 or at_mm[-1] / base_mm > _MOST_SLICES:
+    if base_mm < 1e-6 or at_mm[-1] / base_mm > most:
         return None
     last = round(at_mm[-1] / base_mm)
     if last < 1 or abs(at_mm[-1] / last - base_mm) > REGULAR_RTOL * base_mm:
@@ -240,6 +241,16 @@ def _without_places(header: SegHeader, planes: Planes) -> SegGrid:
     frames = [_gate_frame(each, header) for each in planes.first]
     message = f"The {count} slices of the segmentation carry no position."
     return SegGrid(stack_geometry(frames, None), placements, (unknown,), "no_position", message)
+
+
+def _film_on(header: SegHeader, planes: Planes, reference: ReferenceGrid) -> SegGrid:
+    """Lay a mask without a place on the film it names, which has none either."""
+    own = _without_places(header, planes)
+    is_named = bool(header.referenced_series_uid) and reference.series_uid == header.referenced_series_uid
+    if not (is_named and not reference.grid.orientation_known and own.grid.shape_kji == reference.grid.shape_kji):
+        message = f"{header.path.name} has no place in the patient and does not name this image as its own."
+        raise GeometryMismatch(message, path=header.path)
+    return SegGrid(reference.grid, own.placements, own.warnings)
 
 
 def _on_reference(plane: Geometry, reference: ReferenceGrid) -> Placement:

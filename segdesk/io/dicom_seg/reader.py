@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from segdesk.io.dicom_seg.header import read_seg_header
 from segdesk.io.dicom_seg.layers import read_layers
 from segdesk.io.dicom_seg.model import SegHeader, SegmentationType
 from segdesk.io.dicom_seg.planes import Planes, SegGrid, grid_on, own_grid, planes_of
+from segdesk.io.limits import require_size
 from segdesk.io.reference import ReferenceGrid, one_that_fits
 from segdesk.io.series import MaskSummary, Refusal, SeriesEntry, SeriesKind
 
@@ -39,13 +41,15 @@ def read_seg(path: Path, references: Sequence[ReferenceGrid] = (), report: Progr
     Raises
     ------
     ReadError
-        If the file is damaged or of a kind that cannot be read.
+        If the file is damaged, of a kind that cannot be read, or spans too large a grid.
     GeometryMismatch
         If the mask lies on none of the references.
     """
     header = read_seg_header(path)
     planes = planes_of(header)
     target = _target(header, planes, references)
+    itemsize = 2 if any(label.value > 255 for label in header.labels.values()) else 1
+    require_size(path, math.prod(target.grid.shape_kji) * itemsize, path.stat().st_size)
     layers = read_layers(header, planes, target, report)
     present = LabelMap(layers, target.grid, LabelTable()).values()
     table = LabelTable(header.labels.values()).merged(LabelTable.for_values(present))

@@ -80,7 +80,7 @@ def write_seg(
         _add_label_map(dataset, laid, source, path)
     else:
         _add_binary(dataset, laid, source, path, report)
-    exact = ReferenceGrid(laid.geometry)
+    exact = ReferenceGrid(laid.geometry, series_uid=source.series_uid)
 
     def write(temporary: Path) -> None:
         dataset.save_as(temporary, enforce_file_format=True)
