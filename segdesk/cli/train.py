@@ -19,8 +19,10 @@ DataOption = Annotated[Path, typer.Option(help="Data set: nnU-Net or MSD folder,
 OutOption = Annotated[Path, typer.Option(help="Model folder to write.")]
 RecipeOption = Annotated[Path | None, typer.Option(help="TOML file: files, labels, network, loss, augmentation.")]
 SplitOption = Annotated[Path | None, typer.Option(help="CSV with case,split; val and test are kept for the score.")]
-StepsOption = Annotated[int | None, typer.Option(help="Number of steps; reproducible on the CPU.", min=1)]
-TimeOption = Annotated[float | None, typer.Option(help="Seconds of the training loop.", min=1)]
+StepsOption = Annotated[
+    int | None, typer.Option(help="Number of steps (of each fold); reproducible on the CPU.", min=1)
+]
+TimeOption = Annotated[float | None, typer.Option(help="Seconds of the training loop (of each fold).", min=1)]
 SeedOption = Annotated[int, typer.Option(help="Seed of every random choice.", min=0)]
 ThreadsOption = Annotated[int, typer.Option(help="CPU threads; 0: all cores.", min=0)]
 
@@ -39,6 +41,8 @@ def train(
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
+    folds: Annotated[int, typer.Option(help="Cross-validate: one network per fold, averaged. 0: one network.")] = 0,
+    fold: Annotated[int, typer.Option(help="Train this one of --folds only, from 1.")] = 0,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -48,8 +52,9 @@ def train(
     from segdesk.nn.train import TrainSettings
     from segdesk.nn.train import train as run
 
+    budget = Budget(*_budget(steps, time_budget))
     settings = TrainSettings(
-        data, out, Budget(*_budget(steps, time_budget)), recipe, network, split, device, seed, threads, overwrite
+        data, out, budget, recipe, network, split, device, seed, threads, overwrite, folds=folds, fold=fold
     )
     _run(lambda emit, report: run(settings, emit, report), Console(json=json, quiet=quiet), "Training")
 
@@ -110,7 +115,8 @@ def _progress(event: Event) -> str:
 
 
 def _validation(event: Event) -> str:
-    return f"Step {event['step']}: Dice {event['mean_dice']:.4f} on {event['n_cases']} validation cases."
+    fold = f"Fold {event['fold']} of {event['folds']}, step" if "fold" in event else "Step"
+    return f"{fold} {event['step']}: Dice {event['mean_dice']:.4f} on {event['n_cases']} validation cases."
 
 
 def _result(event: Event) -> str:

@@ -16,6 +16,7 @@ from segdesk.errors import Warn
 from segdesk.nn.adapt import adapt_dataset, freeze_for, tuning_recipe
 from segdesk.nn.device import resolve_device
 from segdesk.nn.fit import Budget, Emit, Fitted
+from segdesk.nn.folds import Member
 from segdesk.nn.gate import Verdict, judge
 from segdesk.nn.layouts import read_dataset
 from segdesk.nn.loaded_model import load_model
@@ -119,7 +120,7 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
     verdict = judge(before, after)
     finished = _with_metrics(spec, fitted, (before, after), verdict)
     told = command_line(["finetune", "--data", settings.data.name, "--model", base.spec.identity], settings)
-    outcome = Outcome(finished, fitted.weights, recipe, fitted, tuple(after), told)
+    outcome = Outcome(finished, fitted.weights, recipe, (Member(0, fitted),), tuple(after), told)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
     shutil.rmtree(run.folder, ignore_errors=True)
     emit(_result(settings, finished, verdict, (before, after)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from segdesk.errors import SegdeskError
+from segdesk.errors import SegdeskError, UsageError
 
 _BIDS_SUBJECT = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
@@ -41,6 +41,42 @@ def held_out(patients: Iterable[str], fraction: float, salt: str) -> frozenset[s
     chosen = [key for key in ranked if share(key, salt) < fraction]
     count = min(max(1, len(chosen)), len(ranked) - 1)
     return frozenset(ranked[:count])
+
+
+def stratified_folds(features: Mapping[str, Sequence[float]], folds: int) -> tuple[frozenset[str], ...]:
+    """Divide patients into folds that resemble each other.
+
+    Patients are ranked by their features and dealt out in blocks of one per fold, in an order that
+    a hash decides, so every fold holds patients from all parts of the ranking.
+
+    Parameters
+    ----------
+    features : mapping of str to sequence of float
+        What must be spread evenly, most important first, by patient key.
+    folds : int
+        At least 2, at most the number of patients.
+
+    Returns
+    -------
+    tuple of frozenset of str
+        One per fold; sizes differ by one at most.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer patients than folds, or fewer than two folds.
+    """
+    if not 2 <= folds <= len(features):
+        raise UsageError(
+            f"{folds} folds of {len(features)} training patients cannot be made; give 2 or more, and fewer."
+        )
+    ranked = sorted(features, key=lambda key: (tuple(features[key]), share(key, "rank"), key))
+    parts: list[set[str]] = [set() for _ in range(folds)]
+    for start in range(0, len(ranked), folds):
+        order = sorted(range(folds), key=lambda part: share(f"{start} {part}", "deal"))
+        for part, key in zip(order, ranked[start : start + folds], strict=False):
+            parts[part].add(key)
+    return tuple(frozenset(part) for part in parts)
 
 
 def subject_of(path: str) -> str | None:

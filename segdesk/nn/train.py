@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from segdesk.core.progress import Progress
+from segdesk.errors import UsageError
 from segdesk.nn.device import resolve_device
 from segdesk.nn.fit import Budget, Emit
+from segdesk.nn.folds import Folds, Machine, Member, split_folds, train_folds
 from segdesk.nn.layouts import read_dataset
+from segdesk.nn.networks.ensemble import joined_weights
 from segdesk.nn.networks.registry import network_named, network_of
 from segdesk.nn.output import Outcome, command_line, write_model
 from segdesk.nn.plan import default_network, plan_model
@@ -26,8 +31,11 @@ from segdesk.nn.run import (
     seen_by,
     work_folder,
 )
-from segdesk.nn.scoring import score_cases, summary
+from segdesk.nn.scoring import CaseDice, score_cases, summary
 from segdesk.zoo.spec import ModelSpec, TrainingRecord
+
+MOST_FOLDS = 16
+"""As many members as a model folder may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,11 @@ class TrainSettings:
         CPU threads; 0 leaves torch's choice. Equal results need equal threads.
     overwrite : bool
         Replace an existing model folder.
+    folds : int
+        Number of folds of a cross-validation by patient; the members, one per fold, become one
+        model. The budget is that of each fold. 0: one network, whose fold is a hashed part.
+    fold : int
+        The only fold to train, from 1; the model then has one network. 0: all of them.
     """
 
     data: Path
@@ -69,6 +82,15 @@ class TrainSettings:
     seed: int = 0
     threads: int = 0
     overwrite: bool = False
+    folds: int = 0
+    fold: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse folds that do not exist."""
+        if self.folds not in range(MOST_FOLDS + 1) or self.folds == 1:
+            raise UsageError(f"The number of folds lies in 2..{MOST_FOLDS}.")
+        if self.fold and not 1 <= self.fold <= self.folds:
+            raise UsageError(f"Fold {self.fold} does not exist; give --folds and one of 1 to that number.")
 
 
 def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
@@ -102,23 +124,53 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
         emit({"event": "warning", **warning.to_json()})
     spec = plan_model(dataset, material.train, recipe, settings.out.name)
     run = Run(spec, recipe, material, settings.budget, settings.seed, work_folder(settings.out))
+    members = _members(run, settings, Machine(device, settings.threads), emit, report)
+    if settings.fold:
+        material = split_folds(material, settings.folds)[settings.fold - 1]
+    spec = spec.model_copy(update={"members": len(members)})
+    weights = joined_weights([member.fitted.weights for member in members])
     with reproducible(settings.seed, settings.threads):
         network = network_of(spec).to(device)
-        fitted = fit_network(network, run, emit, report)
-        network.load_state_dict(dict(fitted.weights))
+        network.load_state_dict(weights)
         scores = score_cases(network, spec, material.test, report)
-    history = fitted.history
-    metrics = {
-        "fold": {"cases": len(material.fold), "mean_dice": history.best_dice if material.fold else None},
-        "test": summary(scores, spec) if scores else None,
-    }
-    finished = spec.model_copy(update={"training": _record(material, recipe), "metrics": metrics})
-    words = ["train", "--data", settings.data.name]
-    told = command_line([*words, "--network", settings.network] if settings.network else words, settings)
-    outcome = Outcome(finished, fitted.weights, recipe, fitted, tuple(scores), told)
+    changes = {"training": _record(material, recipe, members), "metrics": _metrics(material, members, scores, spec)}
+    finished = spec.model_copy(update=changes)
+    outcome = Outcome(finished, weights, recipe, tuple(members), tuple(scores), _command(settings))
     write_model(settings.out, outcome, overwrite=settings.overwrite)
     shutil.rmtree(run.folder, ignore_errors=True)
-    emit({"event": "result", **_result(settings, finished, [score.case for score in scores], fitted.steps)})
+    steps = sum(member.fitted.steps for member in members)
+    emit({"event": "result", **_result(settings, finished, [score.case for score in scores], steps)})
+
+
+def _members(run: Run, settings: TrainSettings, machine: Machine, emit: Emit, report: Progress) -> list[Member]:
+    """Train one network, or one per fold."""
+    if settings.folds:
+        wanted = [settings.fold] if settings.fold else list(range(1, settings.folds + 1))
+        return train_folds(run, Folds(settings.folds, tuple(wanted)), machine, emit, report)
+    with reproducible(settings.seed, machine.threads):
+        network = network_of(run.spec).to(machine.device)
+        return [Member(0, fit_network(network, run, emit, report))]
+
+
+def _metrics(
+    material: Material, members: Sequence[Member], scores: Sequence[CaseDice], spec: ModelSpec
+) -> dict[str, Any]:
+    chosen = [member.fitted.history.best_dice for member in members if member.fitted.history.scores]
+    looked_at = len(material.fold) if len(members) == 1 else sum(len(member.scores) for member in members)
+    metrics: dict[str, Any] = {
+        "fold": {"cases": looked_at, "mean_dice": sum(chosen) / len(chosen) if chosen else None},
+        "test": summary(scores, spec) if scores else None,
+    }
+    across = [score for member in members for score in member.scores]
+    return metrics | ({"cross_validation": summary(across, spec)} if across else {})
+
+
+def _command(settings: TrainSettings) -> str:
+    words = ["train", "--data", settings.data.name]
+    words += ["--network", settings.network] if settings.network else []
+    words += ["--folds", str(settings.folds)] if settings.folds else []
+    words += ["--fold", str(settings.fold)] if settings.fold else []
+    return command_line(words, settings)
 
 
 def _recipe(settings: TrainSettings) -> Recipe:
@@ -130,13 +182,15 @@ def _recipe(settings: TrainSettings) -> Recipe:
     return replace(recipe, network=network_named(settings.network))
 
 
-def _record(material: Material, recipe: Recipe) -> TrainingRecord:
+def _record(material: Material, recipe: Recipe, members: Sequence[Member]) -> TrainingRecord:
+    """Tell what was seen; with several members every case trained some of them."""
+    everything = [*material.train, *material.fold]
     return TrainingRecord(
         dataset=material.dataset.name,
         licence=material.dataset.licence,
         recipe="recipe.toml" if recipe.text else "",
-        training_cases=seen_by(material.train),
-        validation_cases=seen_by(material.fold),
+        training_cases=seen_by(material.train if len(members) == 1 else everything),
+        validation_cases=seen_by(material.fold if len(members) == 1 else []),
     )
 
 
