@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,8 @@ def assert_same_voxels(one: Voxels, other: Voxels) -> None:
 def dcmqi_voxels(path: Path, folder: Path) -> dict[int, Voxels]:
     """What dcmqi reads: places of the voxels of each segment number."""
     folder.mkdir()
-    command = ["segimage2itkimage", "--inputDICOM", str(path), "--outputDirectory", str(folder), "--prefix", "s"]
+    program = str(Path(sys.executable).with_name("segimage2itkimage"))
+    command = [program, "--inputDICOM", str(path), "--outputDirectory", str(folder), "--prefix", "s"]
     subprocess.run([*command, "-t", "nrrd"], check=True, capture_output=True)
     found = {}
     for file in folder.glob("s-*.nrrd"):
