@@ -181,7 +181,7 @@ def page(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
             "",
             "What becomes of every file and folder of the real scans the project is tested on, of pydicom's test files",
             "and of nibabel's: opened with all voxels, refused with a reason, or no image. Nothing may crash or hang.",
-            "`python benchmarks/outcomes.py --write docs/outcomes.md` made this; codes are those of [codes.md](codes.md).",
+            "`python benchmarks/outcomes.py --write docs/outcomes.md` made this; [codes.md](codes.md) has the codes.",
             "",
             f"{versions()}.",
             "",

@@ -13,35 +13,8 @@ from segdesk.core.geometry import Geometry
 from segdesk.errors import InconsistentSeries
 from segdesk.io import read_volume, scan
 from segdesk.io.series import SeriesKind
+from tests.io.oracle_lists import DCM2NIIX_DIFFERS, GOLDEN, REFERENCES
 from tests.io.world import load, nibabel_array, to_grid_of
-
-_GOLDEN = (
-    "anatomical/001", "ge/anatomical/001", "ge/anatomical/001_implicit", "ge/anatomical/001_single_slice",
-    "generic/anatomical/001", "generic/anatomical/002_non_isotropic", "generic/compressed_j2k/001",
-    "generic/compressed_jpeg/001", "generic/compressed_jpegls/001", "generic/compressed_rle/001", "generic/rgb/001",
-    "siemens/anatomical/001", "siemens/fmri_classic/001", "philips/fmri/001", "philips_enhanced/fmri/001",
-    "hitachi/anatomical/001", "failing/slicecount/001",
-)  # fmt: skip
-
-_QA = (
-    ("dcm_qa/In/Orientation/ax/axasc35", "dcm_qa/Ref/ax_asc_35sl_6.nii"),
-    ("dcm_qa/In/Orientation/ax/axint36", "dcm_qa/Ref/ax_int_36sl_12.nii"),
-    ("dcm_qa/In/Orientation/cor/cordesc36", "dcm_qa/Ref/cor_desc_36sl_14.nii"),
-    ("dcm_qa/In/Orientation/sag/sagint36", "dcm_qa/Ref/sag_int_36sl_21.nii"),
-    ("dcm_qa/In/Orientation/axmb/AxAsc36mb2a", "dcm_qa/Ref/fMRI_MB_asc_25.nii"),
-    ("dcm_qa_12bit/In/12bitUnsigned.dcm", "dcm_qa_12bit/Ref/2.nii"),
-    ("dcm_qa_12bit/In/12bitUnsigned_0x0F0F.dcm", "dcm_qa_12bit/Ref/3.nii"),
-    ("dcm_qa_12bit/In/12bitSigned_0x0F0F.dcm", "dcm_qa_12bit/Ref/4.nii"),
-    ("dcm_qa_enh/In/Siemens/XA10", "dcm_qa_enh/Ref/Siemens_REST1_w_SMS_PF7-8_6.nii"),
-)
-
-_DCM2NIIX_IS_WRONG = (
-    "generic/anatomical/002_non_isotropic",  # every slice has its own slope; the first one's is used (its issue 978)
-    "philips_enhanced/fmri/001",  # steps of 3.3125 mm; SliceThickness, 3.313, is used
-    "generic/rgb/001",  # written as another RGB layout
-    "ge/anatomical/001_single_slice",  # one slice: a mm of thickness stands for the missing step
-)
-"""The ground truths of the set agree with us on these."""
 
 _REGULAR = (
     "dicom-brain-tumor-progression/PGBM-003/11-T1post-18670",
@@ -53,7 +26,7 @@ _REGULAR = (
     "dicom-qa/dcm_qa_philips/In/Magdeburg_2014/fmri",
     "dicom-qa/dcm_qa/In/Orientation/sag/sagint36",
     "dicom-qa/dcm_qa_enh/In/Siemens/XA10",
-    *(f"dicom-small-golden/{name}" for name in _GOLDEN if name not in _DCM2NIIX_IS_WRONG),
+    *(f"dicom-small-golden/{name}" for name in GOLDEN if name not in DCM2NIIX_DIFFERS),
 )
 
 
@@ -66,14 +39,14 @@ def _assert_same_image(ours: Path, theirs: Path, corner_mm: float, rtol: float =
     np.testing.assert_allclose(array, expected, rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("name", _GOLDEN)
+@pytest.mark.parametrize("name", GOLDEN)
 def test_a_golden_series_becomes_its_ground_truth(shared_data: Path, name: str) -> None:
     # The truths store float32 affines; some were written with pixdim rounded at 1e-6.
     folder = shared_data / "dicom-small-golden"
     _assert_same_image(folder / name, folder / f"{name}_ground_truth.nii.gz", corner_mm=0.01, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("source", "reference"), _QA)
+@pytest.mark.parametrize(("source", "reference"), REFERENCES)
 def test_a_quality_series_becomes_its_reference(shared_data: Path, source: str, reference: str) -> None:
     _assert_same_image(shared_data / "dicom-qa" / source, shared_data / "dicom-qa" / reference, corner_mm=1e-3)
 
