@@ -95,6 +95,7 @@ def make_window(app: QApplication, images: Sequence[Path]) -> MainWindow:
     problems = settings.load(file)
     window = MainWindow(Theme(app, ThemeName(str(settings.of("window.theme").value))), settings)
     window.closing.connect(lambda: _save(settings, file))
+    window.closing.connect(_read_here)
     window.open_paths(images)
     if problems:
         window.tell(" ".join(problems))
@@ -109,9 +110,27 @@ def load_session(window: MainWindow, settings: Settings) -> Task[Session]:
         # Database, readers of images and the reading desk take most of a second to import; the window lives meanwhile.
         import segdesk.ui.desktop  # noqa: F401
 
+        _read_in_child()
         return new_session(settings)
 
     return Task("", Lane.CPU, work, window.attach)
+
+
+def _read_in_child() -> None:
+    """Read files in a child process from now on, and start it: a decoder that crashes must not take the window."""
+    from segdesk.io.image_reader import read_elsewhere
+    from segdesk.workers.decoder import Decoder
+
+    decoder = Decoder()
+    read_elsewhere(decoder)
+    decoder.warm_up()
+
+
+def _read_here() -> None:
+    """Let go of the child; it ends when its last image was read."""
+    from segdesk.io.image_reader import read_elsewhere
+
+    read_elsewhere(None)
 
 
 def new_session(settings: Settings) -> Session:

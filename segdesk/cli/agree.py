@@ -8,7 +8,15 @@ from typing import Any
 
 from segdesk.cli.console import Console, Page
 from segdesk.cli.files import reader_names, require_exists
-from segdesk.cli.options import DomainOption, JsonOption, MarginOption, MasksArgument, NamesOption, QuietOption
+from segdesk.cli.options import (
+    AllowLargeOption,
+    DomainOption,
+    JsonOption,
+    MarginOption,
+    MasksArgument,
+    NamesOption,
+    QuietOption,
+)
 from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Progress
 from segdesk.errors import UsageError
@@ -21,6 +29,7 @@ def agree(
     names: NamesOption = "",
     domain: DomainOption = "union",
     margin: MarginOption = 10,
+    allow_large: AllowLargeOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

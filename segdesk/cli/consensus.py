@@ -12,6 +12,7 @@ from segdesk.cli.agree import agreement_page, read_masks, require_readers
 from segdesk.cli.console import Console, Page
 from segdesk.cli.files import require_free
 from segdesk.cli.options import (
+    AllowLargeOption,
     DomainOption,
     JsonOption,
     MarginOption,
@@ -41,6 +42,7 @@ def consensus(
     votes: VotesOption = None,
     undecided: UndecidedOption = None,
     overwrite: OverwriteOption = False,
+    allow_large: AllowLargeOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

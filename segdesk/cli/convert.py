@@ -10,7 +10,7 @@ import typer
 
 from segdesk.cli.console import Console, Json, Page, Refused
 from segdesk.cli.files import require_exists, require_free
-from segdesk.cli.options import JsonOption, OverwriteOption, QuietOption
+from segdesk.cli.options import AllowLargeOption, JsonOption, OverwriteOption, QuietOption
 from segdesk.core.geometry import Geometry, Grid
 from segdesk.core.labels import LabelMap, LabelTable, present_values
 from segdesk.core.progress import Progress
@@ -51,6 +51,7 @@ def convert(
     seg_type: SegTypeOption = "binary",
     split_layers: LayersOption = False,
     overwrite: OverwriteOption = False,
+    allow_large: AllowLargeOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from segdesk.cli.console import Console, Json, Page
 from segdesk.cli.files import require_exists, require_free, stem_of
-from segdesk.cli.options import JsonOption, OverwriteOption, QuietOption
+from segdesk.cli.options import AllowLargeOption, JsonOption, OverwriteOption, QuietOption
 from segdesk.core.progress import Progress
 from segdesk.core.relabel import relabel
 from segdesk.errors import ReadError, SegdeskError, UsageError, Warn
@@ -93,6 +93,7 @@ def evaluate(
     wall: WallOption = None,
     relabel_reference: RelabelOption = "",
     overwrite: OverwriteOption = False,
+    allow_large: AllowLargeOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from segdesk.cli.console import Console, Page, Refused
 from segdesk.cli.files import require_exists
-from segdesk.cli.options import JsonOption, QuietOption
+from segdesk.cli.options import AllowLargeOption, JsonOption, QuietOption
 from segdesk.core.labels import Label
 from segdesk.errors import ReadError
 from segdesk.io import ScanResult, SeriesEntry, scan
@@ -18,7 +18,12 @@ from segdesk.io.series import MaskSummary, StructureSetSummary
 PathArgument = Annotated[Path, typer.Argument(help="An image file or a folder.", show_default=False)]
 
 
-def info(path: PathArgument, json: JsonOption = False, quiet: QuietOption = False) -> None:
+def info(
+    path: PathArgument,
+    allow_large: AllowLargeOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
     """Show what is there: series, geometry, warnings. Patients' names are never shown."""
     require_exists(path)
     console = Console(json=json, quiet=quiet)

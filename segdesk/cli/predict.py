@@ -11,7 +11,7 @@ import typer
 from segdesk.cli.cases import single_case
 from segdesk.cli.console import Console, Page
 from segdesk.cli.files import require_exists, require_free
-from segdesk.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
+from segdesk.cli.options import AllowLargeOption, DeviceOption, JsonOption, OverwriteOption, QuietOption
 from segdesk.cli.predict_folder import predict_folder
 from segdesk.cli.prediction_job import PredictionJob, Targets
 from segdesk.core.prediction import PredictOptions, Uncertainty
@@ -48,6 +48,7 @@ def predict(
     uncertainty: UncertaintyOption = None,
     uncertainty_kind: KindOption = Uncertainty.ENTROPY,
     overwrite: OverwriteOption = False,
+    allow_large: AllowLargeOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

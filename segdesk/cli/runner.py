@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 from typer.exceptions import TyperException
@@ -18,6 +20,9 @@ from segdesk.cli.console import EXIT_CANCELLED, Refused, report_error, stdout_re
 from segdesk.cli.parser import build
 from segdesk.core.progress import Cancelled
 from segdesk.errors import ModelError, SegdeskError, UsageError
+from segdesk.io.image_reader import reading_elsewhere
+
+T = TypeVar("T")
 
 DEBUG_VARIABLE = "SEGDESK_DEBUG"
 
@@ -38,8 +43,16 @@ def run(words: Sequence[str]) -> int:
     as_json = "--json" in words
     if "--help" in words or words[0] == "--version":
         return _guarded(words, as_json=False)
-    with stdout_reserved(), _quiet_libraries():
-        return _guarded(words, as_json=as_json)
+    with stdout_reserved(), _quiet_libraries(), reading_elsewhere(_read_foreign_apart):
+        # In a context of its own: what an option allows (--allow-large) ends with the command.
+        return contextvars.copy_context().run(_guarded, words, as_json=as_json)
+
+
+def _read_foreign_apart(function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
+    """Read where `segdesk.cli.reading` says, which is imported when a command reads something."""
+    from segdesk.cli.reading import read_foreign_apart
+
+    return read_foreign_apart(function, *args, **kwargs)
 
 
 def _guarded(words: Sequence[str], *, as_json: bool) -> int:

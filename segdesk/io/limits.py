@@ -115,8 +115,17 @@ def use_policy(policy: SizePolicy) -> Iterator[None]:
 @contextmanager
 def allow_large() -> Iterator[None]:
     """Read images of any size inside the block: the user has agreed."""
-    with use_policy(replace(size_policy(), max_bytes=HARD_MAX_BYTES, max_ratio=float("inf"))):
+    with use_policy(_unlimited()):
         yield
+
+
+def allow_large_from_now_on() -> None:
+    """Read images of any size in what is left of this context: for a command's option."""
+    _policy.set(_unlimited())
+
+
+def _unlimited() -> SizePolicy:
+    return replace(size_policy(), max_bytes=HARD_MAX_BYTES, max_ratio=float("inf"))
 
 
 def require_size(path: Path, needed_bytes: int, stored_bytes: int) -> None:

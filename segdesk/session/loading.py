@@ -13,6 +13,7 @@ from segdesk.core.progress import Progress
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError
 from segdesk.io import scan
+from segdesk.io.limits import allow_large
 from segdesk.session.settings import SessionSettings
 from segdesk.session.view import ProjectView, read_view
 from segdesk.store.places import is_project
@@ -66,7 +67,9 @@ def load_case(
         If there is no such case, or an image is missing or changed.
     """
     record = project.case(case_id)
-    images = channels or project.images.read_channels(record.id, report)
+    # How large they are was agreed to when they were added.
+    with allow_large():
+        images = channels or project.images.read_channels(record.id, report)
     reference = next(iter(images.values()))
     mask = project.masks.working(record.id, rater.id)
     if mask is None:
