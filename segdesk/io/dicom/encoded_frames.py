@@ -8,6 +8,7 @@ that pydicom shall decode.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,6 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from segdesk.errors import ReadError
 from segdesk.io.dicom.model import PixelLayout
 
 _ITEM = b"\xfe\xff\x00\xe0"
@@ -62,8 +64,15 @@ def fragments_of_frames(file: BinaryIO, layout: PixelLayout) -> list[list[Fragme
     return [[fragment] for fragment in frames] if len(frames) == layout.frames else None
 
 
-def decoded_frame(file: BinaryIO, fragments: list[Fragment], layout: PixelLayout) -> NDArray[Any] | None:
-    """Return one frame of stored values, not masked yet; None when pydicom shall decode it."""
+def decoded_frame(file: BinaryIO, fragments: list[Fragment], layout: PixelLayout, path: Path) -> NDArray[Any] | None:
+    """Return one frame of stored values, not masked yet; None when pydicom shall decode it.
+
+    Raises
+    ------
+    ReadError
+        ``bad_pixels`` when the image in the stream has another size than the header says:
+        decoders that only hand on bytes would shear it.
+    """
     decode = decoder_of(layout)
     if decode is None:
         return None
@@ -76,8 +85,17 @@ def decoded_frame(file: BinaryIO, fragments: list[Fragment], layout: PixelLayout
         pixels = decode(b"".join(parts), layout)
     except (RuntimeError, ValueError, TypeError):
         return None
-    is_right = pixels is not None and pixels.shape == (layout.rows, layout.columns)
-    return pixels if is_right and pixels is not None and pixels.itemsize * 8 <= layout.bits_allocated else None
+    if pixels is None or pixels.ndim != 2 or pixels.itemsize * 8 > layout.bits_allocated:
+        return None
+    if pixels.shape != (layout.rows, layout.columns):
+        raise another_size(path)
+    return pixels
+
+
+def another_size(path: Path) -> ReadError:
+    """Return the error of an image whose stream and header disagree."""
+    message = f"{path.name}: the decoded image has another size than its header says."
+    return ReadError(message, code="bad_pixels", path=path)
 
 
 def _run_lengths(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:

@@ -15,7 +15,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.uid import UID, JPEGExtended12Bit
 
 from segdesk.errors import ReadError
-from segdesk.io.dicom.encoded_frames import decoded_frame, decoder_of, fragments_of_frames
+from segdesk.io.dicom.encoded_frames import another_size, decoded_frame, decoder_of, fragments_of_frames
 from segdesk.io.dicom.model import Instance, PixelLayout
 from segdesk.io.dicom.values import DAMAGED_FILE
 
@@ -105,7 +105,7 @@ def _quickly_decoded(instance: Instance, numbers: Sequence[int]) -> Iterator[tup
         with instance.path.open("rb") as file:
             places = fragments_of_frames(file, layout)
             for number in numbers:
-                pixels = None if places is None else decoded_frame(file, places[number], layout)
+                pixels = None if places is None else decoded_frame(file, places[number], layout, instance.path)
                 yield number, None if pixels is None else masked(pixels.astype(stored_dtype(layout)), layout)
     except OSError as error:
         raise ReadError(f"{instance.path.name} cannot be read: {error.strerror}.", path=instance.path) from error
@@ -156,11 +156,7 @@ def _decoded(dataset: FileDataset, instance: Instance, number: int) -> NDArray[A
         return _by_simpleitk(instance)
     pixels = np.array(pixels)
     if pixels.shape[:2] != (layout.rows, layout.columns):
-        raise ReadError(
-            f"{instance.path.name}: the decoded image has another size than its header says.",
-            code="bad_pixels",
-            path=instance.path,
-        )
+        raise another_size(instance.path)
     if layout.photometric == "PALETTE COLOR":
         return _eight_bits(_coloured(pixels, dataset, instance), 16)
     if layout.samples >= 3:
