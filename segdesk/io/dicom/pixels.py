@@ -106,9 +106,15 @@ def _quickly_decoded(instance: Instance, numbers: Sequence[int]) -> Iterator[tup
             places = fragments_of_frames(file, layout)
             for number in numbers:
                 pixels = None if places is None else decoded_frame(file, places[number], layout, instance.path)
-                yield number, None if pixels is None else masked(pixels.astype(stored_dtype(layout)), layout)
+                yield number, None if pixels is None else masked(_as_stored(pixels, layout), layout)
     except OSError as error:
         raise ReadError(f"{instance.path.name} cannot be read: {error.strerror}.", path=instance.path) from error
+
+
+def _as_stored(pixels: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
+    """Give decoded words the sign of the header; narrower ones are widened."""
+    dtype = stored_dtype(layout)
+    return pixels.view(dtype) if pixels.itemsize == dtype.itemsize else pixels.astype(dtype)
 
 
 def _read_whole(file: Any, frame: NDArray[Any], path: Path) -> None:
@@ -148,12 +154,12 @@ def _whole_dataset(instance: Instance) -> FileDataset:
 def _decoded(dataset: FileDataset, instance: Instance, number: int) -> NDArray[Any]:
     layout = instance.layout
     if layout.transfer_syntax == JPEGExtended12Bit and layout.bits_stored > 8:
-        return _by_simpleitk(instance)
+        return _stored_by_gdcm(dataset, instance)
     try:
         decoder = get_decoder(UID(layout.transfer_syntax))
         pixels, _ = decoder.as_array(dataset, index=number, raw=layout.samples == 1)
     except _DECODE_ERRORS:
-        return _by_simpleitk(instance)
+        return _stored_by_gdcm(dataset, instance)
     pixels = np.array(pixels)
     if pixels.shape[:2] != (layout.rows, layout.columns):
         raise another_size(instance.path)
@@ -181,27 +187,8 @@ def _eight_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels >> max(0, bits - 8), dtype=np.uint8)
 
 
-def _by_simpleitk(instance: Instance) -> NDArray[Any]:
-    """Decode what pydicom's plugins cannot (JPEG Extended of 12 bits), undoing ITK's rescale."""
-    import SimpleITK
+def _stored_by_gdcm(dataset: Dataset, instance: Instance) -> NDArray[Any]:
+    # Imported when needed: SimpleITK takes a fifth of a second.
+    from segdesk.io.dicom.gdcm_frame import decoded_by_gdcm
 
-    layout, frame = instance.layout, instance.frames[0]
-    refusal = ReadError(
-        f"{instance.path.name}: the pixels cannot be decoded; convert the file with another program.",
-        code="bad_pixels",
-        path=instance.path,
-    )
-    if layout.samples != 1 or layout.frames != 1 or layout.is_float or frame.slope == 0:
-        raise refusal
-    reader = SimpleITK.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(instance.path))
-    try:
-        image = SimpleITK.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise refusal from error
-    values = (image.reshape(-1).astype(np.float64) - frame.intercept) / frame.slope
-    if values.size != layout.rows * layout.columns:
-        raise refusal
-    stored: NDArray[Any] = np.rint(values).astype(stored_dtype(layout))
-    return stored.reshape(layout.rows, layout.columns)
+    return masked(decoded_by_gdcm(dataset, instance).astype(stored_dtype(instance.layout)), instance.layout)
