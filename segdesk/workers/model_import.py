@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import ImportRefused, WorkerError
 from segdesk.zoo.foreign.card import card_of
-from segdesk.zoo.foreign.contract import ModelContract
+from segdesk.zoo.foreign.contract import ModelContract, contract_of
 from segdesk.zoo.foreign.conversion import OUTPUT_NAME, ConversionJob, ConversionResult, read_result, write_job
 from segdesk.zoo.foreign.found import FoundModel, one_line
 from segdesk.zoo.foreign.inspect import inspect_foreign, is_model_folder, open_source
@@ -28,6 +29,9 @@ CONVERT_COMMAND = (sys.executable, "-m", "segdesk.nn.importing")
 
 TIME_LIMIT_S = 900.0
 """Wall time a conversion may take; the child limits its processor time by itself."""
+
+Convert = Callable[[Path, Progress], int]
+"""Does the job in a folder; see `segdesk.zoo.foreign.conversion`."""
 
 _POLL_S = 0.05
 _BLOCK_BYTES = 1 << 20
@@ -63,15 +67,12 @@ class ModelImporter:
 
     Parameters
     ----------
-    command : sequence of str
-        The child that opens foreign weights; a folder is appended.
-    time_limit_s : float
-        A child that takes longer is ended.
+    convert : callable
+        Does the job of a folder and returns an exit code; a child process by default.
     """
 
-    def __init__(self, command: Sequence[str] = CONVERT_COMMAND, time_limit_s: float = TIME_LIMIT_S) -> None:
-        self._command = tuple(command)
-        self._time_limit_s = time_limit_s
+    def __init__(self, convert: Convert | None = None) -> None:
+        self._convert_weights = convert or ConversionChild()
 
     def __call__(self, request: ImportRequest, report: Progress = silent) -> ModelFolder:
         """Import a model; it appears complete and checked, or not at all.
@@ -81,6 +82,8 @@ class ModelImporter:
         ImportRefused, BadModelFolder
             If the source is damaged, not allowed or not understood, or (code
             ``contract_incomplete``) something is neither in its files nor declared.
+        UsageError
+            If the name is none for a folder.
         WriteError
             If a model of this name exists, or the disk refuses.
         WorkerError
@@ -88,6 +91,8 @@ class ModelImporter:
         Cancelled
             From `report`.
         """
+        if request.name is not None:
+            contract_of({"name": request.name}, "The name")
         with tempfile.TemporaryDirectory(prefix="segdesk-import-") as made:
             workspace = Path(made)
             report(0, 0, "Looking into the model")
@@ -116,25 +121,47 @@ class ModelImporter:
         )
         folder = workspace / "conversion"
         folder.mkdir()
-        report(0, 0, "Converting the weights in a process of their own")
-        result = self._run(job, folder, report)
+        write_job(job, folder)
+        result = _result(folder, self._convert_weights(folder, report))
         flip_axes = spec.flip_axes if "flip_axes" in contract.model_fields_set else result.flip_axes
         learned = {"imported": _record(found, source_hash, result.notes), "flip_axes": flip_axes}
         final = spec.model_copy(update=learned)
         target = request.models / final.name
         return write_model_folder(target, final, folder / OUTPUT_NAME, card_of(final), overwrite=request.overwrite)
 
-    def _run(self, job: ConversionJob, folder: Path, report: Progress) -> ConversionResult:
-        """Start the child, wait for it, and return its result; its refusals are raised here."""
-        write_job(job, folder)
-        log = folder / "log"
+
+class ConversionChild:
+    """Opens foreign weights in a process of their own.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What is started; the job's folder is appended.
+    time_limit_s : float
+        A child that takes longer is ended.
+    """
+
+    def __init__(self, command: Sequence[str] = CONVERT_COMMAND, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._command = tuple(command)
+        self._time_limit_s = time_limit_s
+
+    def __call__(self, folder: Path, report: Progress) -> int:
+        """Run the child to its end; returns its exit code, negative for a signal.
+
+        Raises
+        ------
+        WorkerError
+            If it cannot be started or takes too long.
+        Cancelled
+            From `report`; the child is ended.
+        """
         try:
-            with log.open("wb") as stderr:
+            with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(
                     [*self._command, str(folder)],
                     stdin=subprocess.DEVNULL,
-                    stdout=stderr,
-                    stderr=stderr,
+                    stdout=log,
+                    stderr=log,
                     env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
                 )
         except OSError as exc:
@@ -145,21 +172,16 @@ class ModelImporter:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        return _result(folder, process.returncode)
+        return process.returncode
 
     def _wait(self, process: subprocess.Popen[bytes], report: Progress) -> None:
         deadline = time.monotonic() + self._time_limit_s
-        while True:
-            try:
+        while process.poll() is None:
+            report(0, 0, "Converting the weights in a process of their own")
+            if time.monotonic() > deadline:
+                raise WorkerError(f"Opening the weights took longer than {self._time_limit_s:g} s and was ended.")
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_S)
-            except subprocess.TimeoutExpired:
-                report(0, 0, "Converting the weights in a process of their own")
-                if time.monotonic() > deadline:
-                    raise WorkerError(
-                        f"Opening the weights took longer than {self._time_limit_s:.0f} s and was ended."
-                    ) from None
-            else:
-                return
 
 
 def _result(folder: Path, exit_code: int) -> ConversionResult:

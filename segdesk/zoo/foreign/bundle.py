@@ -72,6 +72,7 @@ def _found(
 ) -> FoundModel:
     known: dict[str, Any] = {"axis_order": "ijk"}
     dimensions: int | None = declared.dimensions
+    sizes: dict[str, int] = {}
     if "network" not in declared.model_fields_set:
         network, sizes = _network(inference)
         if network is not None:
@@ -81,6 +82,7 @@ def _found(
     labels = _labels(metadata)
     known |= {name: value for name, value in (("labels", labels), ("patch_kji", steps.patch_kji)) if value is not None}
     known |= {name: value for name, value in steps.space.items() if name not in known}
+    _check_sizes(metadata, sizes, declared)
     channels = _channels(metadata, steps)
     if channels is not None:
         known["channels"] = channels
@@ -143,6 +145,17 @@ def _own_contract(table: Mapping[str, Any]) -> ModelContract:
 
 def _ours(network: NetworkSpec, dimensions: int | None) -> NetworkSpec:
     return network_in_our_axes(network, tuple(reversed(range(dimensions or 3))))
+
+
+def _check_sizes(metadata: Mapping[str, Any], sizes: Mapping[str, int], declared: ModelContract) -> None:
+    """Refuse a network of other inputs or outputs than the metadata describe, unless these are declared."""
+    for field, part, size in (("channels", "inputs", "in_channels"), ("labels", "outputs", "out_channels")):
+        said = (_one(table_at(metadata, "network_data_format", part)) or {}).get("num_channels")
+        if field not in declared.model_fields_set and size in sizes and said not in (None, sizes[size]):
+            raise ImportRefused(
+                f"The bundle's network has {sizes[size]} {size.replace('_', ' ')}, the metadata {one_line(said, 20)}; "
+                f"declare the {field} in a contract file (--contract)."
+            )
 
 
 def _labels(metadata: Mapping[str, Any]) -> tuple[LabelSpec, ...] | None:
