@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,8 +84,9 @@ def planes_of(header: SegHeader) -> Planes:
 def own_grid(header: SegHeader, planes: Planes) -> SegGrid:
     """Derive the grid from the places of the frames.
 
-    Slices without a frame are part of the grid: SpacingBetweenSlices, else the smallest
-    step, tells how many there are.
+    Slices without a frame are part of the grid: SpacingBetweenSlices tells how many there
+    are, else the largest of smallest step, SliceThickness, and a half or third of that step
+    which all positions are whole multiples of. Frames are where they are in any case.
 
     Raises
     ------
@@ -176,13 +177,20 @@ def _spanned(header: SegHeader, planes: Planes, order: Sequence[int]) -> SegGrid
     normal = normal_of(ordered[0].place)
     at_mm = (points - points[0]) @ normal
     steps = np.diff(at_mm)
-    tags = {frame.step_mm for frame in ordered}
-    tag = abs(tags.pop() or 0.0) if len(tags) == 1 else 0.0
-    for base, most in ((tag, _MOST_SLICES), (float(steps.min()), _MOST_GAPS * len(points))):
+    smallest, gaps = float(steps.min()), _MOST_GAPS * len(points)
+    guesses = (smallest, _common(frame.thickness_mm for frame in ordered), smallest / 2, smallest / 3)
+    tag = _common(frame.step_mm for frame in ordered)
+    for base, most in ((tag, _MOST_SLICES), *((guess, gaps) for guess in guesses)):
         numbers = _slice_numbers(points, at_mm, base, most)
         if numbers is not None:
             return _regular(header, ordered, points, numbers, np.argsort(order))
     return None
+
+
+def _common(values: Iterable[float | None]) -> float:
+    """Return the length in mm that all frames state, 0 where they state none or several."""
+    stated = set(values)
+    return abs(stated.pop() or 0.0) if len(stated) == 1 else 0.0
 
 
 def _slice_numbers(
