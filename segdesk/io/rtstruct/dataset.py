@@ -13,7 +13,6 @@ from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
@@ -192,9 +191,8 @@ def _contour(points_lps: Points, image: ImageReference) -> Dataset:
     item.ContourImageSequence = Items([_image(image)])
     item.ContourGeometricType = "CLOSED_PLANAR"
     item.NumberOfContourPoints = len(points_lps)
-    text = decimal_string(points_lps)
-    # As raw bytes: pydicom would make an object of every number.
-    item[_CONTOUR_DATA] = RawDataElement(_CONTOUR_DATA, "DS", len(text), text, 0, True, True)
+    # As bytes: pydicom would make an object of every number. In implicit VR the file does not say DS or OB.
+    item.add_new(_CONTOUR_DATA, "OB", decimal_string(points_lps))
     return item
 
 

@@ -103,11 +103,10 @@ def _outline(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.b
     steep_edge, across, down = _centres_on(turned, (shape[1], shape[0]))
     if len(flat_edge) + len(steep_edge) == 0:
         return mask
-    is_drawn = ~_is_retraced(edges)
-    kept = is_drawn[flat[flat_edge]]
-    mask[row[kept], column[kept]] = True
-    kept = is_drawn[steep[steep_edge]]
-    mask[down[kept], across[kept]] = True
+    edge = np.concatenate([flat[flat_edge], steep[steep_edge]])
+    rows, columns = np.concatenate([row, down]), np.concatenate([column, across])
+    kept = ~_is_retraced(edges, edge)
+    mask[rows[kept], columns[kept]] = True
     return mask
 
 
@@ -140,7 +139,9 @@ def _along(edges: NDArray[np.float64], column: NDArray[np.int64]) -> NDArray[np.
     return np.asarray(row0 + np.clip(part, 0, 1) * (row1 - row0), dtype=np.float64)
 
 
-def _is_retraced(edges: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell the edges that occur an even number of times: they cancel."""
-    _, group, count = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
-    return np.asarray(count[group.ravel()] % 2 == 0, dtype=np.bool_)
+def _is_retraced(edges: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell the chosen edges that occur an even number of times: they cancel."""
+    # An edge and its way back are the same numbers, so where one was chosen all its copies were.
+    different, back = np.unique(chosen, return_inverse=True)
+    _, group, count = np.unique(edges[different], axis=0, return_inverse=True, return_counts=True)
+    return np.asarray(count[group.ravel()][back] % 2 == 0, dtype=np.bool_)

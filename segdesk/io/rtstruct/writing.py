@@ -13,7 +13,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from segdesk.core.geometry import Grid
-from segdesk.core.labels import Label, LabelMap
+from segdesk.core.labels import Label, LabelMap, present_values
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import GeometryMismatch, ReadError, SegdeskError, WriteError
 from segdesk.io.atomic import replace_file
@@ -70,9 +70,10 @@ def write_rtstruct(
     entry = reference if isinstance(reference, SeriesEntry) else _series_on(labels.geometry, Path(reference), report)
     series = _series_reference(entry)
     regions = []
+    voxels = _Voxels(labels)
     for number, label in enumerate(labels.table):
         report(number, len(labels.table), f"Outlining {label.name}")
-        drawn = outlines(_mask_of(labels, label.value))
+        drawn = outlines(voxels.of(label))
         regions.append(
             DrawnRegion(label, [(each.k, _to_lps(each.k, each.corners_ji, entry.geometry)) for each in drawn])
         )
@@ -146,11 +147,20 @@ def _series_reference(entry: SeriesEntry) -> SeriesReference:
     return SeriesReference(header, slices[0].instance.series_uid, frame_of_reference_uid, tuple(references))
 
 
-def _mask_of(labels: LabelMap, value: int) -> NDArray[np.bool_]:
-    mask = labels.layers[0] == value
-    for layer in labels.layers[1:]:
-        mask |= layer == value
-    return np.asarray(mask, dtype=np.bool_)
+class _Voxels:
+    """The mask of each label, from whichever layers hold it."""
+
+    def __init__(self, labels: LabelMap) -> None:
+        self._shape_kji = labels.geometry.shape_kji
+        self._layers = [(layer, frozenset(present_values(layer))) for layer in labels.layers]
+
+    def of(self, label: Label) -> NDArray[np.bool_]:
+        """Return the mask of a label, shape (K, J, I)."""
+        mask = np.zeros(self._shape_kji, np.bool_)
+        for layer, values in self._layers:
+            if label.value in values:
+                mask |= layer == label.value
+        return mask
 
 
 def _to_lps(k: int, corners_ji: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
@@ -163,8 +173,5 @@ def _same(back: LabelMap, labels: LabelMap) -> bool:
     rows, wanted = (
         [replace(label, name=label.name.strip(), concept=None) for label in each.table] for each in (back, labels)
     )
-    return rows == wanted and all(_same_voxels(back, labels, label) for label in labels.table)
-
-
-def _same_voxels(back: LabelMap, labels: LabelMap, label: Label) -> bool:
-    return bool(np.array_equal(_mask_of(back, label.value), _mask_of(labels, label.value)))
+    one, other = _Voxels(back), _Voxels(labels)
+    return rows == wanted and all(np.array_equal(one.of(label), other.of(label)) for label in labels.table)
