@@ -74,12 +74,15 @@ def test_encoded_frames_are_decoded_here_and_equal(tmp_path: Path, syntax: str, 
     path = tmp_path / "a.dcm"
     dataset.save_as(path, enforce_file_format=True)
     np.testing.assert_array_equal(read_volume(path).array[0], values)
-    assert _is_decoded_here(path)
+    # The quick decoder of run lengths does not survive damaged ones.
+    assert _is_decoded_here(path) is (syntax != RLELossless)
 
 
 def _is_decoded_here(path: Path) -> bool:
     instance = read_instance(path)
     assert instance is not None
+    if decoder_of(instance.layout) is None:
+        return False
     with path.open("rb") as file:
         places = fragments_of_frames(file, instance.layout)
         return places is not None and decoded_frame(file, places[0], instance.layout, path) is not None
@@ -129,7 +132,7 @@ def test_frames_in_several_fragments_are_left_to_pydicom(tmp_path: Path) -> None
     dataset = slice_dataset(values[0], (0, 0, 0))
     _set_values(dataset, values, 12)
     dataset.NumberOfFrames = 2
-    dataset.compress(RLELossless)
+    dataset.compress(JPEGLSLossless)
     frames = list(generate_frames(dataset.PixelData, number_of_frames=2))
     dataset.PixelData = encapsulate(frames, fragments_per_frame=2)
     path = tmp_path / "a.dcm"
@@ -165,6 +168,21 @@ def test_a_jpeg_that_ends_early_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReadError) as caught:
         read_volume(tmp_path / "a.dcm")
     assert caught.value.code == "bad_pixels"
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+def test_a_stream_that_claims_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path, syntax: str) -> None:
+    dataset = slice_dataset(np.zeros(_SHAPE), (0, 0, 0))
+    _set_values(dataset, _values("uint16", 12), 12)
+    dataset.compress(syntax)
+    stream = bytearray(next(generate_frames(dataset.PixelData, number_of_frames=1)))
+    size_at = stream.index(b"\xff\xf7") + 5 if syntax == JPEGLSLossless else 10
+    stream[size_at : size_at + 2] = b"\xff\xff"
+    dataset.PixelData = encapsulate([bytes(stream)])
+    path = tmp_path / "a.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    with pytest.raises(ReadError, match="another size"):
+        read_volume(path)
 
 
 def test_a_jpeg_2000_stream_of_another_sign_is_judged_by_pydicom(tmp_path: Path) -> None:
@@ -206,7 +224,7 @@ def test_every_grey_encoded_file_of_pydicom_is_the_same_here_and_there() -> None
             expected = pixel_array(path, index=0, raw=True)
             np.testing.assert_array_equal(pixels.astype(expected.dtype), expected, err_msg=path.name)
             decoded += 1
-    assert decoded >= 5
+    assert decoded >= 4
 
 
 def test_the_middle_slice_comes_first_and_the_rest_after(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ that pydicom shall decode.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import (
     JPEG2000Lossless,
@@ -19,7 +19,6 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
-    RLELossless,
 )
 
 from segdesk.errors import ReadError
@@ -28,8 +27,9 @@ from segdesk.io.dicom.model import PixelLayout
 _ITEM = b"\xfe\xff\x00\xe0"
 _END_OF_IMAGE = b"\xff\xd9"
 _J2K_START = b"\xff\x4f\xff\x51"
-_J2K_DEPTH_AT = 42
-"""Byte of Ssiz, depth - 1 and the sign, in a codestream (ISO 15444-1 A.5.1)."""
+_J2K_HEAD_BYTES = 45
+_JPEG_FRAMES = (0xC3, 0xF7)
+"""Frame headers of lossless JPEG and of JPEG-LS."""
 
 _Decode = Callable[[bytes, PixelLayout], "NDArray[Any] | None"]
 Fragment = tuple[int, int]
@@ -80,16 +80,18 @@ def decoded_frame(file: BinaryIO, fragments: list[Fragment], layout: PixelLayout
     for start, length in fragments:
         file.seek(start)
         parts.append(file.read(length))
-    # Every codec's error means the same: not plain.
-    try:
-        pixels = decode(b"".join(parts), layout)
-    except (RuntimeError, ValueError, TypeError):
-        return None
-    if pixels is None or pixels.ndim != 2 or pixels.itemsize * 8 > layout.bits_allocated:
-        return None
-    if pixels.shape != (layout.rows, layout.columns):
+    data = b"".join(parts)
+    size = _SIZES[layout.transfer_syntax](data, layout)
+    # Before anything is allocated: a damaged stream may claim any size.
+    if size not in (None, (layout.rows, layout.columns)):
         raise another_size(path)
-    return pixels
+    try:
+        pixels = None if size is None else decode(data, layout)
+    except (RuntimeError, ValueError, TypeError):
+        # Every codec's error means the same: not plain.
+        return None
+    is_right = pixels is not None and pixels.shape == size and pixels.itemsize * 8 <= layout.bits_allocated
+    return pixels if is_right else None
 
 
 def another_size(path: Path) -> ReadError:
@@ -98,36 +100,50 @@ def another_size(path: Path) -> ReadError:
     return ReadError(message, code="bad_pixels", path=path)
 
 
-def _run_lengths(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
-    import imagecodecs
-
-    dtype = np.dtype(f"<u{layout.bits_allocated // 8}")
-    raw = imagecodecs.dicomrle_decode(data, dtype)
-    if len(raw) != layout.frame_bytes:
-        return None
-    return np.frombuffer(bytearray(raw), dtype).reshape(layout.rows, layout.columns)
-
-
 def _jpeg_lossless(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
     import imagecodecs
 
-    # libjpeg fills up what is missing: a stream without its end is not for it.
-    return imagecodecs.jpeg8_decode(data) if _is_ended(data) else None
+    return imagecodecs.jpeg8_decode(data)
 
 
 def _jpeg_ls(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
     import imagecodecs
 
-    return imagecodecs.jpegls_decode(data) if _is_ended(data) else None
+    return imagecodecs.jpegls_decode(data)
 
 
 def _jpeg_2000(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
     import imagecodecs
 
-    depth = data[_J2K_DEPTH_AT] if data[:4] == _J2K_START and len(data) > _J2K_DEPTH_AT else -1
-    if depth != layout.bits_stored - 1 + 128 * layout.is_signed or not _is_ended(data):
-        return None
     return imagecodecs.jpeg2k_decode(data)
+
+
+def _jpeg_size(data: bytes, layout: PixelLayout) -> tuple[int, int] | None:
+    """Return rows and columns of a grey JPEG or JPEG-LS stream; None when it is not plain.
+
+    Markers as in ISO 10918-1 B.2 and ISO 14495-1 C.2. A stream without its end is not
+    plain: libjpeg would fill up what is missing.
+    """
+    if data[:2] != b"\xff\xd8" or not _is_ended(data):
+        return None
+    position = 2
+    while data[position : position + 1] == b"\xff" and position + 10 <= len(data):
+        if data[position + 1] in _JPEG_FRAMES:
+            depth, rows, columns, components = struct.unpack_from(">BHHB", data, position + 4)
+            return (rows, columns) if components == 1 and depth <= layout.bits_allocated else None
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return None
+
+
+def _jpeg_2000_size(data: bytes, layout: PixelLayout) -> tuple[int, int] | None:
+    """Return rows and columns of a grey codestream of the header's depth and sign (ISO 15444-1 A.5.1)."""
+    if data[:4] != _J2K_START or len(data) < _J2K_HEAD_BYTES or not _is_ended(data):
+        return None
+    width, height, left, top = struct.unpack_from(">4I", data, 8)
+    components, depth = struct.unpack_from(">HB", data, 40)
+    # Depth - 1, and the sign in the highest bit.
+    is_grey = components == 1 and depth == layout.bits_stored - 1 + 128 * layout.is_signed
+    return (height - top, width - left) if is_grey else None
 
 
 def _is_ended(data: bytes) -> bool:
@@ -135,10 +151,18 @@ def _is_ended(data: bytes) -> bool:
 
 
 _DECODERS: dict[str, _Decode] = {
-    RLELossless: _run_lengths,
     JPEGLossless: _jpeg_lossless,
     JPEGLosslessSV1: _jpeg_lossless,
     JPEGLSLossless: _jpeg_ls,
     JPEGLSNearLossless: _jpeg_ls,
     JPEG2000Lossless: _jpeg_2000,
+}
+
+_Size = Callable[[bytes, PixelLayout], "tuple[int, int] | None"]
+_SIZES: dict[str, _Size] = {
+    JPEGLossless: _jpeg_size,
+    JPEGLosslessSV1: _jpeg_size,
+    JPEGLSLossless: _jpeg_size,
+    JPEGLSNearLossless: _jpeg_size,
+    JPEG2000Lossless: _jpeg_2000_size,
 }
