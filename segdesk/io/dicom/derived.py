@@ -9,12 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pydicom
+from pydicom.config import RAISE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, generate_uid
+from pydicom.valuerep import validate_value
 
 from segdesk.errors import ReadError, WriteError
 from segdesk.io.dicom.model import Slice
-from segdesk.io.dicom.values import DAMAGED_FILE
+from segdesk.io.dicom.values import BAD_VALUE, DAMAGED_FILE
 from segdesk.io.dicom.volume import DicomVolume
 from segdesk.io.series import SeriesEntry
 
@@ -29,6 +32,8 @@ _MUST_BE_THERE = (
     "StudyID", "AccessionNumber",
 )  # fmt: skip
 """Type 2: present, if empty."""
+
+_FORMATTED = ("DA", "TM", "AS", "DS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +123,13 @@ def new_object(sop_class_uid: str, transfer_syntax_uid: str) -> FileDataset:
 def add_patient_and_study(dataset: Dataset, header: Dataset) -> None:
     """Copy who was imaged and in which study."""
     for keyword in _PATIENT_AND_STUDY:
-        if keyword in header:
+        if keyword in header and _is_worth_copying(header[keyword]):
             setattr(dataset, keyword, header[keyword].value)
         elif keyword in _MUST_BE_THERE:
             setattr(dataset, keyword, "")
+    if not (dataset.get("DeidentificationMethod") or dataset.get("DeidentificationMethodCodeSequence")):
+        # "Identity removed" may only be said together with how (PS3.3 C.7.1.1).
+        dataset.pop("PatientIdentityRemoved", None)
 
 
 def add_series_and_equipment(dataset: Dataset, modality: str, now: datetime) -> None:
@@ -144,6 +152,17 @@ def date_text(now: datetime) -> str:
 def time_text(now: datetime) -> str:
     """Return a TM value."""
     return now.strftime("%H%M%S")
+
+
+def _is_worth_copying(element: DataElement) -> bool:
+    """Whether a value is not a malformed date, time, age or number; names and identifiers stay as they are."""
+    if element.VR not in _FORMATTED:
+        return True
+    try:
+        validate_value(element.VR, element.value, RAISE)
+    except BAD_VALUE:
+        return False
+    return True
 
 
 def _header(path: Path) -> Dataset:

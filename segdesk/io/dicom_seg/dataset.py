@@ -56,6 +56,8 @@ def seg_dataset(kind: SegmentationType, source: SourceSeries, now: datetime) -> 
         dataset.FrameOfReferenceUID = source.frame_of_reference_uid
         dataset.PositionReferenceIndicator = source.header.get("PositionReferenceIndicator", "")
     dataset.ReferencedSeriesSequence = [_referenced(source)]
+    if source.slices[0].frame.place is None:
+        dataset.PatientOrientation = source.header.get("PatientOrientation", "")
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.ContentDate, dataset.ContentTime = date_text(now), time_text(now)
     dataset.ContentLabel, dataset.ContentDescription, dataset.ContentCreatorName = "SEGMENTATION", "", ""

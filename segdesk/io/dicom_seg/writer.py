@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -72,18 +73,23 @@ def write_seg(
     """
     entry, laid = _on_image(labels, reference, report)
     source = source_series(entry)
+    _require_different_places(source, path)
     table = laid.table.merged(LabelTable.for_values(laid.values()))
     laid = LabelMap(laid.layers, laid.geometry, table, laid.origin)
-    now = datetime.now().astimezone()
-    dataset = seg_dataset(kind, source, now)
-    if kind is SegmentationType.LABELMAP:
-        _add_label_map(dataset, laid, source, path)
-    else:
-        _add_binary(dataset, laid, source, path, report)
+    with warnings.catch_warnings():
+        # pydicom warns of identifiers that bend the standard; they are the source's and must stay what they are.
+        warnings.simplefilter("ignore")
+        dataset = seg_dataset(kind, source, datetime.now().astimezone())
+        if kind is SegmentationType.LABELMAP:
+            _add_label_map(dataset, laid, source, path)
+        else:
+            _add_binary(dataset, laid, source, path, report)
     exact = ReferenceGrid(laid.geometry, series_uid=source.series_uid)
 
     def write(temporary: Path) -> None:
-        dataset.save_as(temporary, enforce_file_format=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset.save_as(temporary, enforce_file_format=True)
 
     def is_right(temporary: Path) -> bool:
         try:
@@ -103,6 +109,13 @@ def _on_image(labels: LabelMap, reference: Path, report: Progress) -> tuple[Seri
     grids = [ReferenceGrid(entry.geometry, series_uid=uid) for uid, entry in entries.items()]
     chosen, laid = one_that_fits(grids, lambda each: lay_on(labels, each.grid))
     return entries[chosen.series_uid], laid
+
+
+def _require_different_places(source: SourceSeries, path: Path) -> None:
+    places = [each.frame.place.position_lps for each in source.slices if each.frame.place is not None]
+    if len(set(places)) < len(places):
+        message = f"{path.name}: several slices of the image lie at one position, where a segmentation has but one."
+        raise WriteError(message, path=path)
 
 
 def _add_binary(dataset: FileDataset, labels: LabelMap, source: SourceSeries, path: Path, report: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from segdesk.core.placement import lay_on
 from segdesk.core.provenance import Origin, OriginKind
 from segdesk.errors import GeometryMismatch, ReadError, UsageError, WriteError
 from segdesk.io import read_labels, read_volume, write_labels
-from tests.io.dicom_maker import slice_dataset
+from tests.io.dicom_maker import enhanced, slice_dataset
 from tests.io.dicom_seg.sources import (
     SHAPE,
     affine_of,
@@ -28,6 +29,7 @@ from tests.io.dicom_seg.sources import (
     oblique,
     raw_voxels,
     right_angled,
+    save,
     voxels_of,
     write_source,
 )
@@ -313,6 +315,77 @@ def test_an_image_without_a_study_is_refused(tmp_path: Path) -> None:
         write_labels(
             LabelMap.of(masked(), Geometry(SHAPE, affine_of(*AXIAL))), tmp_path / "s.dcm", reference=tmp_path / "ct"
         )
+
+
+def test_images_again_and_again_of_one_position_are_refused(tmp_path: Path) -> None:
+    write_source(tmp_path / "ct", affine_of(*AXIAL), [0, 0, 0])
+    run = read_volume(tmp_path / "ct", as_stack=True)
+    with pytest.raises(WriteError, match="at one position"):
+        write_labels(LabelMap.empty(run.geometry), tmp_path / "s.dcm", reference=tmp_path / "ct")
+
+
+def test_malformed_values_of_the_image_are_not_spread(tmp_path: Path) -> None:
+    def careless(dataset: Any, n: int) -> None:
+        dataset.add_new(0x00101010, "AS", "0Y")
+        dataset.add_new(0x00080030, "TM", "15:18:59")
+        dataset.add_new(0x00080050, "SH", "an accession number that is too long")
+        dataset.PatientIdentityRemoved = "YES"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_source(tmp_path / "ct", affine_of(*AXIAL), edit=careless)
+    labels = LabelMap.of(masked(), Geometry(SHAPE, affine_of(*AXIAL)))
+    write_labels(labels, tmp_path / "s.dcm", reference=tmp_path / "ct")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seg = pydicom.dcmread(tmp_path / "s.dcm")
+        assert "PatientAge" not in seg
+        assert "PatientIdentityRemoved" not in seg
+        assert seg.StudyTime == ""
+        assert seg.AccessionNumber == "an accession number that is too long"
+
+
+def test_a_frame_of_an_enhanced_image_is_named_by_its_number(tmp_path: Path) -> None:
+    positions = [(-10.0, -20.0, 5.0 * k) for k in range(4)]
+    save(enhanced(positions, np.zeros((4, 5, 6), np.int16)), tmp_path / "ct.dcm")
+    image = read_volume(tmp_path / "ct.dcm")
+    array = np.zeros((4, 5, 6), np.uint8)
+    array[2, 1, 1] = 1
+    write_labels(LabelMap.of(array, image.geometry), tmp_path / "s.dcm", reference=tmp_path / "ct.dcm")
+    seg = pydicom.dcmread(tmp_path / "s.dcm")
+    frames = [
+        group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
+        for group in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert sorted(frames) == [1, 3, 4]
+    assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+    assert dciodvfy_errors(tmp_path / "s.dcm") == []
+
+
+def test_long_and_url_codes_have_elements_of_their_own(tmp_path: Path) -> None:
+    write_source(tmp_path / "ct", affine_of(*AXIAL))
+    concepts = [Concept(Code("1234567890123456789", "SCT", "Long")), Concept(Code("urn:oid:1.2.3", "", "Url"))]
+    rows = [Label(n, f"Part {n}", (1, 2, 3), concept) for n, concept in enumerate(concepts, 1)]
+    labels = LabelMap.of(masked(), Geometry(SHAPE, affine_of(*AXIAL)), LabelTable(rows))
+    write_labels(labels, tmp_path / "s.dcm", reference=tmp_path / "ct")
+    kinds = [item.SegmentedPropertyTypeCodeSequence[0] for item in pydicom.dcmread(tmp_path / "s.dcm").SegmentSequence]
+    assert (kinds[0].LongCodeValue, kinds[1].URNCodeValue) == ("1234567890123456789", "urn:oid:1.2.3")
+    assert [label.concept.type for label in read_labels(tmp_path / "s.dcm").table] == [each.type for each in concepts]
+
+
+def test_what_reads_back_differently_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_source(tmp_path / "ct", affine_of(*AXIAL))
+    labels = LabelMap.of(masked(), Geometry(SHAPE, affine_of(*AXIAL)))
+
+    def damaged(*_: object) -> None:
+        raise ReadError("damaged")
+
+    for broken in (damaged, lambda *_: LabelMap.empty(labels.geometry, labels.table)):
+        monkeypatch.setattr("segdesk.io.dicom_seg.writer.read_seg", broken)
+        with pytest.raises(WriteError) as caught:
+            write_labels(labels, tmp_path / "s.dcm", reference=tmp_path / "ct")
+        assert caught.value.code == "verify_failed"
+        assert not (tmp_path / "s.dcm").exists()
 
 
 def test_a_film_is_segmented_without_a_place(tmp_path: Path) -> None:
