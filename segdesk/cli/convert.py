@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,8 @@ from segdesk.cli.options import AllowLargeOption, JsonOption, OverwriteOption, Q
 from segdesk.core.geometry import Geometry, Grid
 from segdesk.core.labels import LabelMap, LabelTable, present_values
 from segdesk.core.progress import Progress
+from segdesk.core.resample import resample_volume
+from segdesk.core.straighten import right_angled
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError, Warn
 from segdesk.io import read_labels, read_volume, scan, write_labels, write_volume
@@ -37,6 +39,12 @@ SegTypeOption = Annotated[str, typer.Option(help="Kind of DICOM Segmentation: bi
 LayersOption = Annotated[
     bool, typer.Option("--split-layers", help="Overlapping segments: one numbered file a layer (out_1.nii.gz).")
 ]
+StraightenOption = Annotated[
+    bool,
+    typer.Option(
+        "--straighten", help="Resample a tilted image (gantry tilt) at right angles, for programs without shear."
+    ),
+]
 
 MOST_UNNAMED_LABELS = 255
 """A file without names and with more values than these is an image, unless the user says it is a mask."""
@@ -50,6 +58,7 @@ def convert(
     reference: ReferenceOption = None,
     seg_type: SegTypeOption = "binary",
     split_layers: LayersOption = False,
+    straighten: StraightenOption = False,
     overwrite: OverwriteOption = False,
     allow_large: AllowLargeOption = False,
     json: JsonOption = False,
@@ -62,10 +71,15 @@ def convert(
     warnings: tuple[Warn, ...] = ()
     with console.progress(f"Converting {src.name}") as report:
         if mask or reference is not None or _is_mask(src, dst):
+            if straighten:
+                raise UsageError(
+                    "--straighten is for images; a mask is brought onto its image's grid with --reference."
+                )
             job = MaskJob(src, dst, reference, seg_type, split_layers, mask, overwrite)
             payload, warnings = job.run(report)
         else:
             volume = _read(src, series, report)
+            volume = _straightened(volume) if straighten else volume
             write_volume(volume, dst, overwrite=overwrite)
             payload, warnings = _image_json(dst, volume), volume.warnings
     console.warn(warnings)
@@ -157,6 +171,18 @@ def _read(src: Path, series: str, report: Progress) -> Volume:
         raise Refused(error, {"series": [entry.to_json() for entry in scan(src).series]}) from error
 
 
+def _straightened(volume: Volume) -> Volume:
+    """Return the image on the right-angled grid around its own, linear; outside it has its least value."""
+    if not isinstance(volume.geometry, Geometry) or volume.time_points > 1 or volume.is_rgb:
+        raise UsageError("Only a single grey volume can be straightened.")
+    if not volume.geometry.is_sheared:
+        return volume
+    told = tuple(warning for warning in volume.warnings if warning.code not in ("gantry_tilt", "sheared"))
+    tilt = Warn("gantry_tilt", "The slices were tilted; they were resampled at right angles, linear, as asked.")
+    straight = resample_volume(volume, right_angled(volume.geometry), fill=float(volume.array.min()))
+    return replace(straight, warnings=(*told, tilt))
+
+
 def _image_json(dst: Path, volume: Volume) -> Json:
     return {**_grid_json(dst, volume.geometry), "dtype": str(volume.array.dtype), "time_points": volume.time_points}
 
@@ -169,6 +195,7 @@ def _grid_json(dst: Path, grid: Grid) -> Json:
         "spacing_kji_mm": None if regular is None or not regular.spacing_known else regular.spacing_kji_mm,
         "affine_kji_to_lps": None if regular is None else regular.affine_kji_to_lps,
         "orientation": "unknown" if regular is None else regular.orientation,
+        "geometry_source": grid.source,
     }
 
 

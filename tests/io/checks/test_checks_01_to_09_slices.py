@@ -150,6 +150,16 @@ def test_check_04_several_gaps_of_several_slices_are_named(tmp_path: Path) -> No
         read_volume(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("zs_mm", "code"), [((0, 3.33, 6.67, 13.33, 16.66), "missing_slice"), ((0, 5, 10, 17, 22), "irregular_spacing")]
+)
+def test_check_04_a_gap_of_rounded_positions_is_a_gap_and_an_odd_step_is_none(
+    tmp_path: Path, zs_mm: tuple[float, ...], code: str
+) -> None:
+    write_series(tmp_path, axial(*zs_mm))
+    assert refusals_of(scan(tmp_path)) == [code]
+
+
 def test_check_05_numbers_that_do_not_start_at_one_are_told(tmp_path: Path) -> None:
     write_series(tmp_path, axial(0, 5, 10), lambda dataset, n: setattr(dataset, "InstanceNumber", n + 2))
     assert warnings_of(scan(tmp_path)) == {"first_or_last_missing"}

@@ -8,6 +8,8 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK
+from pydicom.dataset import FileDataset
 from pytestqt.qtbot import QtBot
 
 from segdesk.core.geometry import Geometry
@@ -45,6 +47,37 @@ def test_check_10_a_tilted_series_is_converted_with_its_shear_and_a_flag(run: Ru
     expected = [[0, 0, 0.7, 3], [1, 0.8, 0, 0], [5, 0, 0, 0], [0, 0, 0, 1]]
     np.testing.assert_allclose(lps_affine(image), expected, atol=1e-5)
     np.testing.assert_array_equal(nibabel_array(image), pixels)
+
+
+def test_check_10_a_tilted_series_is_resampled_at_right_angles_on_request(run: Run, tmp_path: Path) -> None:
+    def ramp(dataset: FileDataset, n: int) -> None:
+        j, i = np.indices((5, 6))
+        # 10 x + 20 y + 3 z of each pixel: linear resampling must give it again.
+        values = 10 * (3 + 0.7 * i) + 20 * (n + 0.8 * j) + 3 * 5 * n
+        dataset.RescaleSlope, dataset.PixelData = 0.5, np.rint(values * 2).astype("<i2").tobytes()
+
+    write_series(tmp_path / "tilted", [(3, n, 5 * n) for n in range(4)], ramp)
+    done = run("convert", tmp_path / "tilted", tmp_path / "out.nii.gz", "--straighten", "--json")
+    assert done.code == 0, done.err
+    assert [warning["code"] for warning in done.json["warnings"]] == ["gantry_tilt"]
+    assert done.json["geometry_source"] == "DICOM positions, resampled at right angles"
+    image = SimpleITK.ReadImage(str(tmp_path / "out.nii.gz"))  # ITK takes no shear
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-6)
+    for point in ((4.4, 1.6, 5.0), (5.1, 2.4, 10.0)):
+        x, y, z = point
+        index = image.TransformPhysicalPointToContinuousIndex(point)
+        assert image.EvaluateAtContinuousIndex(index) == pytest.approx(10 * x + 20 * y + 3 * z, abs=0.6)
+
+
+def test_check_10_what_is_not_tilted_stays_as_it_is_and_masks_are_not_straightened(run: Run, tmp_path: Path) -> None:
+    pixels = write_series(tmp_path / "plain", axial(0, 5, 10))
+    assert run("convert", tmp_path / "plain", tmp_path / "out.nii.gz", "--straighten").code == 0
+    np.testing.assert_array_equal(nibabel_array(load(tmp_path / "out.nii.gz")), pixels)
+    assert run("convert", tmp_path / "plain", tmp_path / "m.seg.nrrd", "--straighten").code == 2
+    four = nibabel.Nifti1Image(np.zeros((3, 3, 3, 2), np.int16), np.eye(4))
+    nibabel.save(four, tmp_path / "four.nii.gz")
+    assert run("convert", tmp_path / "four.nii.gz", tmp_path / "o.nii.gz", "--straighten").code == 2
 
 
 @pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import highdicom
 import nibabel
 import numpy as np
 import pytest
@@ -131,6 +132,27 @@ def test_check_50_exports_are_identical_in_nibabel_and_simpleitk(tmp_path: Path,
         np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image), pixels)
         there = image.TransformIndexToPhysicalPoint((3, 2, 1))
         np.testing.assert_allclose(there, volume.geometry.index_to_lps((1, 2, 3)), atol=0.01)
+
+
+@pytest.mark.parametrize("make", [_tilted, _negated])
+def test_check_50_a_dicom_segmentation_is_identical_in_highdicom(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    make(tmp_path / "series")
+    grid = read_volume(tmp_path / "series").geometry
+    marked = np.zeros(grid.shape_kji, np.uint8)
+    marked[1, 2, 3] = marked[2, 4, 0] = 1
+    write_labels(LabelMap.of(marked, grid), tmp_path / "mask.dcm", reference=tmp_path / "series")
+    theirs = highdicom.seg.segread(tmp_path / "mask.dcm")
+    frames = np.atleast_3d(theirs.pixel_array.T).T
+    groups = theirs.PerFrameFunctionalGroupsSequence
+    assert len(frames) == len(groups)
+    found = []
+    for frame, group in zip(frames, groups, strict=True):
+        corner = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        k = int(np.argmin([np.linalg.norm(grid.index_to_lps((n, 0, 0)) - corner) for n in range(grid.shape_kji[0])]))
+        np.testing.assert_allclose(corner, grid.index_to_lps((k, 0, 0)), atol=0.01)
+        found += [(k, int(j), int(i)) for j, i in np.argwhere(frame)]
+    assert sorted(found) == [(1, 2, 3), (2, 4, 0)]
 
 
 def test_check_51_every_series_and_export_says_where_its_geometry_came_from(run: Run, tmp_path: Path) -> None:
