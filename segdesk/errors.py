@@ -135,6 +135,7 @@ CODES: tuple[Code, ...] = (
         ("decoder_hung", "A decoder did not come to an end on the file.", "Convert the file with another program."),
         ("decoder_memory", "A decoder took far more memory than the image needs.", "Convert it with another program."),
         ("outside_root", "A directory file names files outside its own folder.", "Open the folder with the images."),
+        ("ambiguous_name", "A name fits several files by upper and lower case.", "Rename one of the files."),
         ("empty", "There is nothing to open here.", "Choose a folder with images."),
     ),
     *_rows(

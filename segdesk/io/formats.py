@@ -24,6 +24,7 @@ class Format(StrEnum):
     DICOM = "DICOM"
     DICOM_SEG = "DICOM Segmentation"
     RTSTRUCT = "DICOM RT Structure Set"
+    DICOMDIR = "DICOM directory"
 
 
 _HEAD_BYTES = 1024
@@ -43,6 +44,7 @@ _DICOM_OBJECTS = {
     b"1.2.840.10008.5.1.4.1.1.66.4": Format.DICOM_SEG,
     b"1.2.840.10008.5.1.4.1.1.66.7": Format.DICOM_SEG,
     b"1.2.840.10008.5.1.4.1.1.481.3": Format.RTSTRUCT,
+    b"1.2.840.10008.1.3.10": Format.DICOMDIR,
 }
 """SOP classes that are read by another way than images (PS3.4 B.5); all others are `Format.DICOM`."""
 

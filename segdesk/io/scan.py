@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def scan(path: Path | str, report: Progress = silent) -> ScanResult:
     Parameters
     ----------
     path : path-like
-        A file means that file alone, not its neighbours.
+        A file means that file alone, not its neighbours; a DICOMDIR the files it names.
     report : Progress
 
     Returns
@@ -58,6 +58,8 @@ def _scan_file(path: Path, report: Progress) -> ScanResult:
         from segdesk.io.rtstruct.structure_set import read_structure_set
 
         return ScanResult(path, (), 0, (), (read_structure_set(path).summary(),))
+    if kind is Format.DICOMDIR:
+        return _scan_directory(path, report)
     if kind is not Format.DICOM:
         return ScanResult(path, (entry_of_file(path, kind, path.name),), 0, ())
     from segdesk.io.dicom.series import find_series
@@ -70,10 +72,26 @@ def _scan_file(path: Path, report: Progress) -> ScanResult:
     return ScanResult(path, found.series, found.skipped, found.refused)
 
 
+def _scan_directory(path: Path, report: Progress) -> ScanResult:
+    """Scan the files that a DICOMDIR names, as if they were a folder."""
+    from segdesk.io.dicom.dicomdir import list_directory
+
+    listing = list_directory(path)
+    found = _scan_files(path, path.absolute().parent, listing.files, report)
+    if not found.series and not found.structure_sets and listing.refused:
+        raise ReadError(listing.refused[0].message, code=listing.refused[0].code, path=path)
+    return replace(found, refused=(*listing.refused, *found.refused))
+
+
 def _scan_folder(folder: Path, report: Progress) -> ScanResult:
     files = list(_files_below(folder))
     if not files:
         raise ReadError(f"{folder.name} holds no files.", code="empty", path=folder)
+    return _scan_files(folder, folder, files, report)
+
+
+def _scan_files(path: Path, folder: Path, files: Sequence[Path], report: Progress) -> ScanResult:
+    """Scan files below a folder; `path` is what the user named."""
     dicom: list[Path] = []
     entries: list[SeriesEntry] = []
     refused: list[Refusal] = []
@@ -84,7 +102,7 @@ def _scan_folder(folder: Path, report: Progress) -> ScanResult:
             kind = sniff(file)
             if kind is Format.DICOM:
                 dicom.append(file)
-            elif kind is Format.RTSTRUCT:
+            elif kind in (Format.RTSTRUCT, Format.DICOMDIR):
                 skipped += 1
             else:
                 entries.append(entry_of_file(file, kind, str(file.relative_to(folder))))
@@ -99,7 +117,7 @@ def _scan_folder(folder: Path, report: Progress) -> ScanResult:
         entries = [*found.series, *entries]
         refused = [*found.refused, *refused]
         skipped += found.skipped
-    return ScanResult(folder, tuple(_with_distinct_uids(entries)), skipped, tuple(refused))
+    return ScanResult(path, tuple(_with_distinct_uids(entries)), skipped, tuple(refused))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
