@@ -19,6 +19,7 @@ from segdesk.core.straighten import right_angled
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError
 from segdesk.io import write_labels, write_volume
+from segdesk.io.limits import allow_large
 from segdesk.session.export_formats import ExportFormat, FormatOffer, image_offers, mask_offers
 from segdesk.session.saving import Saving
 from segdesk.session.state import SessionState
@@ -126,7 +127,8 @@ class Export:
         case = self._state.require_case()
         volume, grid = case.volume, _target_grid(case.volume.geometry, straightened=straightened)
         if content is ExportContent.MASK:
-            return mask_offers(grid, len(case.labels.layers))
+            is_on_dicom = bool(volume.series_uid) and not straightened
+            return mask_offers(grid, len(case.labels.layers), is_on_dicom=is_on_dicom)
         offers = image_offers(grid, volume.time_points, volume.array.dtype)
         if straightened and (volume.time_points > 1 or volume.is_rgb):
             return tuple(FormatOffer(offer.format, offer.refusal or _GREY_ONLY) for offer in offers)
@@ -150,29 +152,31 @@ class Export:
         title = f"Exporting {order.path.name}"
         if order.content is ExportContent.IMAGE:
             return Task(title, Lane.DISK, lambda report: _write_image(case.volume, order, report))
-        labels = self._saving.snapshot(rater)
-        return Task(title, Lane.DISK, lambda report: _write_mask(labels, order, report))
+        labels, image = self._saving.snapshot(rater), case.record.channels[0].path
+        return Task(title, Lane.DISK, lambda report: _write_mask(labels, image, order, report))
 
     def _require_possible(self, order: ExportOrder) -> None:
         offers = self.offers(order.content, straightened=order.straightened)
         offer = next(each for each in offers if each.format is order.format)
         if not offer.is_possible:
             raise UsageError(f"{order.path.name}: {offer.refusal}", code="no_shear_in_format", path=order.path)
-        if not order.path.name.lower().endswith(order.format.value):
-            raise UsageError(f"{order.path.name} must end in {order.format.value}.", path=order.path)
+        if not order.path.name.lower().endswith(order.format.suffix):
+            raise UsageError(f"{order.path.name} must end in {order.format.suffix}.", path=order.path)
 
 
 _GREY_ONLY = "Only a single grey image can be straightened; export this one as it is."
 
 
-def _write_mask(labels: LabelMap, order: ExportOrder, report: Progress) -> ExportReceipt:
+def _write_mask(labels: LabelMap, image: Path, order: ExportOrder, report: Progress) -> ExportReceipt:
     report(0, 2, "Collecting the labels")
     chosen = labels if order.values is None else only_values(labels, order.values)
     target = _target_grid(chosen.geometry, straightened=order.straightened)
     if target is not chosen.geometry and isinstance(target, Geometry):
         chosen = resample_labels(chosen, target)
     report(1, 2, "Writing and reading back")
-    write_labels(chosen, order.path, overwrite=order.overwrite)
+    # What is compared is in memory already: its size needs no consent again.
+    with allow_large():
+        _write_labels(chosen, image, order, report)
     counts = np.sum([value_counts(layer) for layer in chosen.layers], axis=0)
     found = tuple(
         ExportedLabel(label.value, label.name, int(counts[label.value]) if label.value < counts.size else 0)
@@ -181,13 +185,31 @@ def _write_mask(labels: LabelMap, order: ExportOrder, report: Progress) -> Expor
     return _receipt(order, chosen.geometry.shape_kji, found, chosen.geometry.source)
 
 
+def _write_labels(labels: LabelMap, image: Path, order: ExportOrder, report: Progress) -> None:
+    """Write and compare; DICOM objects refer to the `image` they were drawn on."""
+    if order.format is ExportFormat.RTSTRUCT:
+        from segdesk.io.rtstruct.writing import write_rtstruct
+
+        write_rtstruct(labels, order.path, image, overwrite=order.overwrite, report=report)
+        return
+    write_labels(
+        labels,
+        order.path,
+        overwrite=order.overwrite,
+        reference=image if order.format.is_dicom else None,
+        seg_type="labelmap" if order.format is ExportFormat.DICOM_LABELMAP else "binary",
+        report=report,
+    )
+
+
 def _write_image(volume: Volume, order: ExportOrder, report: Progress) -> ExportReceipt:
     report(0, 1, "Writing and reading back")
     shown = volume
     target = _target_grid(volume.geometry, straightened=order.straightened)
     if target is not volume.geometry and isinstance(target, Geometry):
         shown = resample_volume(volume, target, fill=float(volume.array.min()))
-    write_volume(shown, order.path, overwrite=order.overwrite)
+    with allow_large():
+        write_volume(shown, order.path, overwrite=order.overwrite)
     return _receipt(order, shown.geometry.shape_kji, (), shown.geometry.source)
 
 

@@ -12,35 +12,59 @@ from segdesk.core.geometry import Geometry, Grid
 
 
 class ExportFormat(StrEnum):
-    """The formats, by their extension."""
+    """The formats; `suffix` is the extension of their files."""
 
-    NIFTI = ".nii.gz"
-    SEG_NRRD = ".seg.nrrd"
-    NRRD = ".nrrd"
-    META = ".mha"
-    TIFF = ".tif"
-    PNG = ".png"
+    NIFTI = "nifti"
+    DICOM_SEG = "dicom-seg"
+    RTSTRUCT = "rtstruct"
+    SEG_NRRD = "seg-nrrd"
+    NRRD = "nrrd"
+    META = "meta"
+    TIFF = "tiff"
+    PNG = "png"
+    DICOM_LABELMAP = "dicom-labelmap"
+
+    @property
+    def suffix(self) -> str:
+        """Extension of the file, with the dot."""
+        return _ROWS[self][1]
+
+    @property
+    def words(self) -> str:
+        """Name in words."""
+        return _ROWS[self][0]
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether the file refers to the DICOM image it was drawn on."""
+        return self.suffix == ".dcm"
 
 
-FORMAT_NAMES = {
-    ExportFormat.NIFTI: "NIfTI",
-    ExportFormat.SEG_NRRD: "Slicer segmentation",
-    ExportFormat.NRRD: "NRRD",
-    ExportFormat.META: "MetaImage",
-    ExportFormat.TIFF: "TIFF stack",
-    ExportFormat.PNG: "PNG",
+_ROWS = {
+    ExportFormat.NIFTI: ("NIfTI", ".nii.gz"),
+    ExportFormat.DICOM_SEG: ("DICOM segmentation", ".dcm"),
+    ExportFormat.RTSTRUCT: ("RT structure set", ".dcm"),
+    ExportFormat.SEG_NRRD: ("Slicer segmentation", ".seg.nrrd"),
+    ExportFormat.NRRD: ("NRRD", ".nrrd"),
+    ExportFormat.META: ("MetaImage", ".mha"),
+    ExportFormat.TIFF: ("TIFF stack", ".tif"),
+    ExportFormat.PNG: ("PNG", ".png"),
+    ExportFormat.DICOM_LABELMAP: ("DICOM label map", ".dcm"),
 }
 
 _PICTURES = (ExportFormat.PNG, ExportFormat.TIFF)
 _NAMED = (ExportFormat.NIFTI, ExportFormat.NRRD, ExportFormat.SEG_NRRD)
-_LAYERED = (ExportFormat.NRRD, ExportFormat.SEG_NRRD)
+_LAYERED = (ExportFormat.NRRD, ExportFormat.SEG_NRRD, ExportFormat.DICOM_SEG, ExportFormat.RTSTRUCT)
 _SHEARED = (ExportFormat.NIFTI, *_PICTURES)
 _TIMED = (ExportFormat.NIFTI, ExportFormat.NRRD)
+_MASKS_ONLY = (ExportFormat.SEG_NRRD, ExportFormat.DICOM_SEG, ExportFormat.DICOM_LABELMAP, ExportFormat.RTSTRUCT)
 
-IRREGULAR = "The slices are irregular or have no place; this format holds regular grids only."
-TILTED = "The grid is tilted, and readers of this format refuse shear. Straighten it, or use NIfTI."
-SIDES_UNKNOWN = "Left and right are not known, and this format cannot say so."
-OVERLAPPING = "Some segments overlap; this format holds one label a voxel. Use the Slicer segmentation."
+IRREGULAR = "For regular grids only; these slices are not."
+NOT_DICOM = "Only for masks drawn on DICOM images."
+NO_FRAME = "The image names no frame of reference."
+TILTED = "Its readers refuse the tilt; straighten it first."
+SIDES_UNKNOWN = "It cannot say that left and right are not known."
+OVERLAPPING = "It holds one label a voxel; some segments overlap."
 ONE_SLICE = "A PNG holds one slice."
 NO_TIME = "This format holds no time axis."
 NO_DEPTH = "PNG holds whole numbers from 0 to 65535."
@@ -50,6 +74,7 @@ SHEAR_IN_SFORM = "The tilt is kept exactly, in the sform alone. Programs built o
 NO_PLACE = "The file will not say where it lies in the patient, how large a voxel is, or what the labels are called."
 NO_PLACE_IMAGE = "The file will not say where it lies in the patient or how large a voxel is."
 NO_NAMES = "The file will not hold the names and colours of the labels."
+FEW_READ_IT = "New in the standard (Supplement 243); few programs read it yet."
 SIDES_UNKNOWN_KEPT = "Left and right are not known; the file will say so."
 
 
@@ -72,19 +97,24 @@ class FormatOffer:
     remarks: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str:
-        """In words."""
-        return FORMAT_NAMES[self.format]
-
-    @property
     def is_possible(self) -> bool:
         """Whether it can be written."""
         return not self.refusal
 
 
-def mask_offers(grid: Grid, layers: int) -> tuple[FormatOffer, ...]:
-    """Return an offer per format for a mask of so many layers."""
-    return tuple(_mask_offer(grid, layers, each) for each in ExportFormat)
+def mask_offers(grid: Grid, layers: int, *, is_on_dicom: bool) -> tuple[FormatOffer, ...]:
+    """Return an offer per format for a mask of so many layers.
+
+    Parameters
+    ----------
+    grid : Geometry or SliceStackGeometry
+        Of the file.
+    layers : int
+        More than one for overlapping segments.
+    is_on_dicom : bool
+        Whether the grid is that of a DICOM image.
+    """
+    return tuple(_mask_offer(grid, layers, each, is_on_dicom=is_on_dicom) for each in ExportFormat)
 
 
 def image_offers(grid: Grid, time_points: int, dtype: np.dtype[Any]) -> tuple[FormatOffer, ...]:
@@ -92,20 +122,28 @@ def image_offers(grid: Grid, time_points: int, dtype: np.dtype[Any]) -> tuple[Fo
     return tuple(_image_offer(grid, time_points, dtype, each) for each in ExportFormat)
 
 
-def _mask_offer(grid: Grid, layers: int, wanted: ExportFormat) -> FormatOffer:
-    refusal = _grid_refusal(grid, wanted)
+def _mask_offer(grid: Grid, layers: int, wanted: ExportFormat, *, is_on_dicom: bool) -> FormatOffer:
+    refusal = _dicom_refusal(grid, wanted, is_on_dicom) if wanted.is_dicom else _grid_refusal(grid, wanted)
     if not refusal and layers > 1 and wanted not in _LAYERED:
         refusal = OVERLAPPING
     if refusal:
         return FormatOffer(wanted, refusal)
+    if wanted.is_dicom:
+        return FormatOffer(wanted, "", (FEW_READ_IT,) if wanted is ExportFormat.DICOM_LABELMAP else ())
     if wanted in _PICTURES:
         return FormatOffer(wanted, "", (NO_PLACE,))
     names = () if wanted in _NAMED else (NO_NAMES,)
     return FormatOffer(wanted, "", (*_grid_remarks(grid, wanted), *names))
 
 
+def _dicom_refusal(grid: Grid, wanted: ExportFormat, is_on_dicom: bool) -> str:
+    if not is_on_dicom:
+        return NOT_DICOM
+    return NO_FRAME if wanted is ExportFormat.RTSTRUCT and not grid.frame_of_reference_uid else ""
+
+
 def _image_offer(grid: Grid, time_points: int, dtype: np.dtype[Any], wanted: ExportFormat) -> FormatOffer:
-    refusal = MASKS_ONLY if wanted is ExportFormat.SEG_NRRD else _grid_refusal(grid, wanted)
+    refusal = MASKS_ONLY if wanted in _MASKS_ONLY else _grid_refusal(grid, wanted)
     if not refusal and time_points > 1 and wanted not in _TIMED:
         refusal = NO_TIME
     if not refusal and wanted is ExportFormat.PNG and dtype not in (np.uint8, np.uint16):

@@ -44,6 +44,8 @@ class Act(StrEnum):
     OPEN_SAMPLE = "file.open_sample"
     OPEN_PROJECT = "file.open_project"
     NEW_PROJECT = "file.new_project"
+    ADD_MASK = "file.add_mask"
+    EXPORT = "file.export"
     QUIT = "file.quit"
     UNDO = "edit.undo"
     REDO = "edit.redo"
@@ -123,6 +125,8 @@ ACTIONS: tuple[Action, ...] = (
     Action(Act.OPEN_SAMPLE, "Open the sample", MenuName.FILE, ends_group=True),
     Action(Act.NEW_PROJECT, "New project…", MenuName.FILE, ("Ctrl+N",), glyph=Glyph.ADD),
     Action(Act.OPEN_PROJECT, "Open project…", MenuName.FILE, ("Ctrl+P",), glyph=Glyph.DATABASE, ends_group=True),
+    Action(Act.ADD_MASK, "Add a mask to the case…", MenuName.FILE, ("Ctrl+M",), glyph=Glyph.UPLOAD),
+    Action(Act.EXPORT, "Export…", MenuName.FILE, ("Ctrl+E",), glyph=Glyph.DOWNLOAD, ends_group=True),
     Action(Act.QUIT, "Quit", MenuName.FILE, ("Ctrl+Q",)),
     Action(Act.UNDO, "Undo", MenuName.EDIT, ("Ctrl+Z",), glyph=Glyph.UNDO),
     Action(Act.REDO, "Redo", MenuName.EDIT, ("Ctrl+Y", "Ctrl+Shift+Z"), glyph=Glyph.REDO, ends_group=True),

@@ -17,6 +17,7 @@ from segdesk.ui.actions import Act, Place
 from segdesk.ui.autosave import Autosave
 from segdesk.ui.models.case_walk import neighbour
 from segdesk.ui.models.sample import sample_image
+from segdesk.ui.panels.case_exchange import CaseExchange
 from segdesk.ui.panels.case_intake import CaseIntake
 from segdesk.ui.panels.reader_menu import ReaderButton
 from segdesk.ui.workspaces.read import ReadWorkspace
@@ -48,6 +49,9 @@ class Desktop(QObject):
         self._intake = CaseIntake(session, self._jobs, window.ui.theme, window)
         self._intake.told.connect(self._on_told)
         self._intake.opened.connect(self._on_opened)
+        self.exchange = CaseExchange(session, self._jobs, window.ui.theme, window)
+        self.exchange.told.connect(window.tell)
+        self._intake.mask_asked.connect(self.exchange.add_mask)
         window.header.add_right(ReaderButton(session, window.ui))
         window.status.follow(session)
         self.read = ReadWorkspace(session, window.ui)
@@ -112,6 +116,8 @@ class Desktop(QObject):
         actions.bind(Act.OPEN_SAMPLE, self._open_sample)
         actions.bind(Act.NEW_PROJECT, self._intake.ask_new_project)
         actions.bind(Act.OPEN_PROJECT, self._intake.ask_open_project)
+        actions.bind(Act.ADD_MASK, self.exchange.ask_mask, self.read.has_case)
+        actions.bind(Act.EXPORT, self.exchange.export, self.read.has_case)
         actions.bind(Act.PREVIOUS_CASE, lambda: self._walk(-1))
         actions.bind(Act.NEXT_CASE, lambda: self._walk(1))
 
@@ -144,6 +150,7 @@ class Desktop(QObject):
 
         cases = CasesWorkspace(self.session, self._jobs, self._window.ui.theme)
         cases.case_opened.connect(lambda: self.go_to(Place.READ))
+        cases.intake.mask_asked.connect(self.exchange.add_mask)
         return cases
 
     def _make_agree(self) -> QWidget:

@@ -21,6 +21,7 @@ from segdesk.ui.panels.message_bar import MessageBar
 from segdesk.ui.panels.start_page import StartPage
 from segdesk.ui.panels.status_bar import StatusBar
 from segdesk.ui.theme import Theme
+from segdesk.ui.views.drop_zones import DropZones
 
 if TYPE_CHECKING:
     from segdesk.session import Session
@@ -64,6 +65,9 @@ class MainWindow(QMainWindow):
         self.first_page = StartPage(self.ui.actions)
         self.pages.addWidget(self.first_page)
         self._build()
+        self.zones = DropZones(theme, self)
+        self.zones.image_dropped.connect(self.open_paths)
+        self.zones.mask_dropped.connect(self._add_mask)
         self._bind()
         self.ui.jobs.failed.connect(self._on_job_failed)
         theme.changed.connect(self._remember_theme)
@@ -95,9 +99,13 @@ class MainWindow(QMainWindow):
         self.messages.tell(error if isinstance(error, str) else error_text(error))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Accept files and folders."""
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        """Accept files and folders; with a case open, ask by two zones what they are."""
+        if not any(url.isLocalFile() for url in event.mimeData().urls()):
+            return
+        event.acceptProposedAction()
+        case = None if self.desktop is None else self.desktop.session.case
+        if case is not None:
+            self.zones.appear(case.record.name)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
@@ -133,6 +141,10 @@ class MainWindow(QMainWindow):
         actions.bind(Act.HELP_KEYS, self._show_keys)
         actions.bind(Act.ABOUT, self._show_about)
         actions.bind(Act.QUIT, self.close)
+
+    def _add_mask(self, path: Path) -> None:
+        if self.desktop is not None:
+            self.desktop.exchange.add_mask(path)
 
     def _show_keys(self) -> None:
         sheet = KeysSheet(self)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
 
@@ -14,17 +15,19 @@ from segdesk.core.labels import Label, LabelMap
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import SegdeskError, UsageError, WriteError
 from segdesk.io import write_labels, write_volume
+from segdesk.io.limits import SizePolicy, use_policy
 from segdesk.session import Session
 from segdesk.session.export import ExportContent, ExportOrder
-from segdesk.session.export_formats import ExportFormat, image_offers, mask_offers
+from segdesk.session.export_formats import MASKS_ONLY, NOT_DICOM, ExportFormat, image_offers, mask_offers
 from tests.builders import oblique_geometry, sheared_geometry
+from tests.io.dicom_maker import write_series
 from tests.session.reading import dab
 
 MASK, IMAGE = ExportContent.MASK, ExportContent.IMAGE
 
 
 def order(path: Path, content: ExportContent = MASK, **changes: object) -> ExportOrder:
-    wanted = next(each for each in ExportFormat if path.name.endswith(each.value))
+    wanted = next(each for each in ExportFormat if path.name.endswith(each.suffix))
     return ExportOrder(content, wanted, path, **changes)  # type: ignore[arg-type]
 
 
@@ -90,11 +93,20 @@ def test_the_image_is_exported_on_its_grid(opened: Session, scan: Path, tmp_path
     assert receipt.labels == ()
 
 
+@pytest.mark.parametrize("content", list(ExportContent))
+def test_what_was_opened_with_consent_is_exported_without_asking(
+    opened: Session, tmp_path: Path, content: ExportContent
+) -> None:
+    with use_policy(SizePolicy(max_bytes=100)):
+        opened.export.write(order(tmp_path / "out.nii.gz", content)).run()
+    assert (tmp_path / "out.nii.gz").is_file()
+
+
 def test_a_tilted_grid_is_kept_by_nifti_and_refused_by_the_others(session: Session, tmp_path: Path) -> None:
     export = tilted_case(session, tmp_path).export
     possible = {each.format for each in export.offers(MASK) if each.is_possible}
     assert possible == {ExportFormat.NIFTI, ExportFormat.TIFF}
-    with pytest.raises(UsageError, match="tilted"):
+    with pytest.raises(UsageError, match="tilt"):
         export.write(order(tmp_path / "out.nrrd"))
     export.write(order(tmp_path / "out.nii.gz")).run()
     theirs = nib.load(tmp_path / "out.nii.gz")
@@ -152,6 +164,61 @@ def test_time_and_colour_cannot_be_straightened(session: Session, tmp_path: Path
     assert any(each.is_possible for each in session.export.offers(MASK, straightened=True))
 
 
+def dicom_case(session: Session, folder: Path, positions: list[tuple[float, float, float]]) -> Session:
+    write_series(folder, positions)
+    session.open_path(folder, as_stack=True).run()
+    session.editor.begin_stroke()
+    session.editor.paint((1.0, 2.0, 2.0), (1.0, 2.0, 4.0), 0)
+    session.editor.commit_stroke()
+    assert session.case.labels.array.any()
+    return session
+
+
+STEPS = {
+    "regular": [(0.0, 0.0, 2.0 * n) for n in range(4)],
+    "tilted": [(0.0, 0.8 * n, 2.0 * n) for n in range(4)],
+    "uneven": [(0.0, 0.0, z) for z in (0.0, 2.0, 3.1, 5.0)],
+}
+
+
+@pytest.mark.parametrize("positions", STEPS.values(), ids=STEPS)
+def test_a_dicom_segmentation_is_exact_on_every_grid(
+    session: Session, tmp_path: Path, positions: list[tuple[float, float, float]]
+) -> None:
+    export = dicom_case(session, tmp_path / "ct", positions).export
+    possible = {each.format for each in export.offers(MASK) if each.is_possible}
+    assert possible >= {ExportFormat.DICOM_SEG, ExportFormat.DICOM_LABELMAP, ExportFormat.RTSTRUCT}
+    for wanted in (ExportFormat.DICOM_SEG, ExportFormat.DICOM_LABELMAP):
+        path = tmp_path / f"{wanted}.dcm"
+        export.write(ExportOrder(MASK, wanted, path)).run()
+        frames = pydicom.dcmread(path)
+        places = [
+            each.PlanePositionSequence[0].ImagePositionPatient for each in frames.PerFrameFunctionalGroupsSequence
+        ]
+        drawn = frames.pixel_array.reshape(len(places), 5, 6).any(axis=(1, 2))
+        drawn_z = [float(place[2]) for place, is_drawn in zip(places, drawn, strict=True) if is_drawn]
+        assert drawn_z == [positions[1][2]]
+
+
+@pytest.mark.parametrize("positions", STEPS.values(), ids=STEPS)
+def test_a_structure_set_lies_on_the_slice_that_was_drawn(
+    session: Session, tmp_path: Path, positions: list[tuple[float, float, float]]
+) -> None:
+    export = dicom_case(session, tmp_path / "ct", positions).export
+    path = tmp_path / "rt.dcm"
+    export.write(ExportOrder(MASK, ExportFormat.RTSTRUCT, path)).run()
+    (region,) = pydicom.dcmread(path).ROIContourSequence
+    (contour,) = region.ContourSequence
+    assert {round(float(z), 4) for z in contour.ContourData[2::3]} == {positions[1][2]}
+
+
+def test_what_was_straightened_has_no_dicom_image(session: Session, tmp_path: Path) -> None:
+    export = dicom_case(session, tmp_path / "ct", STEPS["tilted"]).export
+    refusals = {each.format: each.refusal for each in export.offers(MASK, straightened=True)}
+    assert refusals[ExportFormat.DICOM_SEG] == NOT_DICOM
+    assert refusals[ExportFormat.NRRD] == ""
+
+
 STACK = SliceStackGeometry((3, 4, 5), np.zeros((3, 4, 3)) + np.eye(4)[:, [1, 0, 3]], np.ones(3))
 NOWHERE = Geometry((3, 4, 5), np.eye(4), orientation_known=False)
 FILM = Geometry((1, 4, 5), np.eye(4), orientation_known=False)
@@ -170,7 +237,10 @@ def test_offers_of_masks_are_what_the_writers_do(grid: Geometry, layers: int, tm
     array = np.zeros(grid.shape_kji, np.uint8)
     array[0, 1, 2] = 1
     labels = LabelMap((array,) * layers, grid, LabelMap.of(array, grid).table)
-    for offer in mask_offers(grid, layers):
+    for offer in mask_offers(grid, layers, is_on_dicom=False):
+        if offer.format.is_dicom:
+            assert offer.refusal == NOT_DICOM
+            continue
         assert offer.is_possible == _is_written(lambda path: write_labels(labels, path), tmp_path, offer.format), offer
 
 
@@ -186,12 +256,14 @@ def test_offers_of_images_are_what_the_writers_do(
     unit = IntensityUnit.RGB if rgb else IntensityUnit.ARBITRARY
     volume = Volume(np.ones(shape, dtype), grid, unit=unit, time_points=times)
     for offer in image_offers(grid, times, volume.array.dtype):
+        if offer.refusal == MASKS_ONLY:
+            continue
         assert offer.is_possible == _is_written(lambda path: write_volume(volume, path), tmp_path, offer.format), offer
 
 
 def _is_written(write: object, folder: Path, wanted: ExportFormat) -> bool:
     try:
-        write(folder / f"out{wanted.value}")  # type: ignore[operator]
+        write(folder / f"out{wanted.suffix}")  # type: ignore[operator]
     except SegdeskError:
         return False
     return True

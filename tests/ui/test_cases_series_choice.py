@@ -168,12 +168,16 @@ def test_the_facts_of_a_plain_volume() -> None:
         "Extent": "2.5 × 2 × 6 mm",
         "Axes": "LPS: columns to left, rows to posterior, slices to superior",
         "Tilt": "none",
-        "Slices": "at most 0.0123 mm off their place",
+        "Slices": "at most 0.012 mm off their place",
         "Place from": "axis-aligned",
         "Patient": "HFS",
         "Values": "int16, 0.000114 MiB",
         "Files": "3 files",
     }
+
+
+def test_rounding_is_no_deviation() -> None:
+    assert facts(worst_deviation_mm=1e-13)["Slices"] == "evenly spaced"
 
 
 def test_a_tilt_is_told_in_degrees_and_strikes() -> None:

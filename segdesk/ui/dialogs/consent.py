@@ -3,10 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from segdesk.core.progress import Task
 from segdesk.errors import NeedsConsent, code_named
+from segdesk.session.consent import allowing_large
+from segdesk.ui.jobs import Job, Jobs
+
+
+class ConsentingJobs:
+    """Starts tasks that read files; one that meets something very large is made anew once the user agreed.
+
+    Parameters
+    ----------
+    jobs : Jobs
+        Runs them.
+    window : QWidget
+        Above which the question stands.
+    """
+
+    def __init__(self, jobs: Jobs, window: QWidget) -> None:
+        self._jobs, self._window = jobs, window
+
+    def start(
+        self,
+        make: Callable[[], Task[Any]],
+        done: Callable[[Any], object] | None,
+        failed: Callable[[Exception], None],
+        declined: Callable[[], object],
+    ) -> Job:
+        """Start the task that `make` returns; `declined` is called instead of `failed` after a no."""
+
+        def on_error(error: Exception) -> None:
+            if isinstance(error, NeedsConsent):
+                ask_consent(error, self._window, lambda: self._start(allowing_large(make()), done, failed), declined)
+            else:
+                failed(error)
+
+        return self._start(make(), done, on_error)
+
+    def _start(self, task: Task[Any], done: Callable[[Any], object] | None, failed: Callable[[Exception], None]) -> Job:
+        job = self._jobs.start(task, on_error=failed)
+        if done is not None:
+            job.succeeded.connect(done)
+        return job
 
 
 def ask_consent(

@@ -19,6 +19,9 @@ KIND_WORDS = {
     SeriesKind.SERIES4D: "Volume over time",
 }
 
+_FILES, _MASKS = "Files", "Masks"
+_GROUPS_WITHOUT_PATIENT = (_FILES, _MASKS)
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -158,16 +161,15 @@ class SeriesChoice:
     @property
     def groups(self) -> tuple[SeriesGroup, ...]:
         """The rows that are shown, by patient; patients are numbered, never named."""
-        keys = list(dict.fromkeys(row.entry.patient_key for row in self.rows if row.entry.patient_key))
-        titles = {key: f"Patient {number}" if len(keys) > 1 else "" for number, key in enumerate(keys, 1)}
+        keys = [key for key in dict.fromkeys(map(_group_key, self.rows)) if key not in _GROUPS_WITHOUT_PATIENT]
+        titles = {key: f"Patient {number}" if len(keys) > 1 else "DICOM" for number, key in enumerate(keys, 1)}
         shown: dict[str, list[SeriesRow]] = {}
-        for row in self.rows:
-            if self._matches(row):
-                shown.setdefault(row.entry.patient_key, []).append(row)
-        return tuple(
-            SeriesGroup(_group_title(titles.get(key, ""), is_dicom=bool(key), is_only=len(shown) == 1), tuple(rows))
-            for key, rows in shown.items()
-        )
+        for key in (*keys, *_GROUPS_WITHOUT_PATIENT):
+            rows = [row for row in self.rows if _group_key(row) == key and self._matches(row)]
+            if rows:
+                shown[key] = rows
+        is_only = len(shown) == 1 and len(keys) <= 1
+        return tuple(SeriesGroup("" if is_only else titles.get(key, key), tuple(rows)) for key, rows in shown.items())
 
     @property
     def is_simple(self) -> bool:
@@ -207,10 +209,8 @@ def _remark(code: str, text: str, *, is_refusal: bool = False) -> Remark:
     return Remark(code, text, code_named(code).what_to_do, is_refusal)
 
 
-def _group_title(patient: str, *, is_dicom: bool, is_only: bool) -> str:
-    if patient:
-        return patient
-    return "" if is_only else "DICOM" if is_dicom else "Files"
+def _group_key(row: SeriesRow) -> str:
+    return row.entry.patient_key or (_MASKS if row.entry.is_mask else _FILES)
 
 
 def _rows(result: ScanResult, taken: set[str]) -> tuple[SeriesRow, ...]:
@@ -218,16 +218,21 @@ def _rows(result: ScanResult, taken: set[str]) -> tuple[SeriesRow, ...]:
     for entry in result.series:
         file = result.path if result.path.is_file() else result.path / entry.uid
         is_file = entry.files == 1 and file.is_file() and entry.uid.split("/")[-1] == file.name
-        name = _free_name(_stem(file.name) if is_file else entry.description or _folder_of(entry, result.path), taken)
+        name = _free_name(
+            _stem(file.name) if is_file else entry.description or _name_by_place(entry, result.path), taken
+        )
         taken.add(name)
         rows.append(SeriesRow(entry, name, file if is_file else result.path, "" if is_file else entry.uid))
     return tuple(rows)
 
 
-def _folder_of(entry: SeriesEntry, root: Path) -> str:
-    """Return the name of the folder the files lie in, when they lie in one below what was scanned."""
+def _name_by_place(entry: SeriesEntry, root: Path) -> str:
+    """Return the name of the one file, or of the folder the files lie in, from what was scanned."""
+    if len(entry.paths) == 1:
+        return _stem(entry.paths[0].name)
     folders = {path.parent for path in entry.paths}
-    return folders.pop().name if len(folders) == 1 else root.name
+    folder = folders.pop() if len(folders) == 1 else root
+    return " ".join(folder.relative_to(root).parts) if folder != root and folder.is_relative_to(root) else root.name
 
 
 def _stem(name: str) -> str:

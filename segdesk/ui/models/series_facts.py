@@ -65,7 +65,7 @@ def facts_of(row: SeriesRow) -> tuple[Fact, ...]:
     if isinstance(entry.geometry, Geometry):
         facts += _facts_of_grid(entry, entry.geometry)
     if entry.worst_deviation_mm is not None:
-        facts.append(Fact("Slices", f"at most {entry.worst_deviation_mm:.3g} mm off their place", row.is_stack))
+        facts.append(Fact("Slices", _deviation_text(entry.worst_deviation_mm), row.is_stack))
     facts.append(
         Fact("Place from", "nowhere: no position" if entry.geometry.source == "none" else entry.geometry.source)
     )
@@ -74,6 +74,11 @@ def facts_of(row: SeriesRow) -> tuple[Fact, ...]:
     facts.append(Fact("Values", f"{entry.dtype}, {_size_text(entry)}"))
     facts.append(Fact("Files", count(entry.files, "file")))
     return tuple(facts)
+
+
+def _deviation_text(worst_mm: float) -> str:
+    """Say how far the worst slice is off; headers round to some 1e-4 mm."""
+    return "evenly spaced" if worst_mm < 5e-4 else f"at most {worst_mm:.3f} mm off their place"
 
 
 def _facts_of_grid(entry: SeriesEntry, geometry: Geometry) -> list[Fact]:

@@ -17,7 +17,7 @@ from segdesk.errors import NeedsConsent
 from segdesk.io.series import ScanResult
 from segdesk.session import Session
 from segdesk.session.consent import allowing_large
-from segdesk.ui.dialogs.consent import ask_consent
+from segdesk.ui.dialogs.consent import ConsentingJobs, ask_consent
 from segdesk.ui.dialogs.new_project import NewProject, NewProjectDialog
 from segdesk.ui.dialogs.series_browser import SeriesBrowserDialog
 from segdesk.ui.jobs import Job, Jobs, error_text
@@ -73,6 +73,7 @@ class CaseIntake(QObject):
     def __init__(self, session: Session, jobs: Jobs, theme: Theme, window: QWidget) -> None:
         super().__init__(window)
         self._session, self._jobs, self._theme, self._window = session, jobs, theme, window
+        self._reading = ConsentingJobs(jobs, window)
         self._waiting: deque[_Visit] = deque()
         self._dialog: SeriesBrowserDialog | None = None
         self._is_busy = False
@@ -210,7 +211,7 @@ class CaseIntake(QObject):
             return
 
         def agreed() -> None:
-            self._start(allowing_large(add_series(project, rows)), self._on_added)
+            self._run(lambda: allowing_large(add_series(project, rows)), self._on_added)
 
         ask_consent(error, self._window, agreed, lambda: self._run(self._session.refresh, self._take_next))
 
@@ -219,21 +220,7 @@ class CaseIntake(QObject):
         self._take_next()
 
     def _run(self, make: Callable[[], Task[Any]], done: Result | None = None) -> Job:
-        """Start a task; one that meets something very large is made anew once the user agreed."""
-
-        def failed(error: Exception) -> None:
-            if isinstance(error, NeedsConsent):
-                ask_consent(error, self._window, lambda: self._start(allowing_large(make()), done), self._give_up)
-            else:
-                self._on_error(error)
-
-        return self._start(make(), done, failed)
-
-    def _start(self, task: Task[Any], done: Result | None, failed: Callable[[Exception], None] | None = None) -> Job:
-        job = self._jobs.start(task, on_error=failed or self._on_error)
-        if done is not None:
-            job.succeeded.connect(done)
-        return job
+        return self._reading.start(make, done, self._on_error, self._give_up)
 
     def _give_up(self) -> None:
         self._close_waiting()

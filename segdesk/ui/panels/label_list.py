@@ -63,7 +63,7 @@ class LabelListPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(self._head(theme))
+        column.addLayout(self._head(theme, views.volume.geometry.source))
         column.addWidget(self.search)
         column.addWidget(self.view, 1)
         self._ties = (
@@ -82,8 +82,9 @@ class LabelListPanel(QWidget):
         for signal, slot in self._ties:
             signal.disconnect(slot)
 
-    def _head(self, theme: Theme) -> QHBoxLayout:
+    def _head(self, theme: Theme, geometry_source: str) -> QHBoxLayout:
         heading = QLabel("Labels")
+        heading.setToolTip(f"Volumes by the geometry from {geometry_source}")
         set_role(heading, Role.HEADING)
         add = QToolButton()
         add.setToolTip("Add a label")

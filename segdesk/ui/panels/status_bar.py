@@ -59,6 +59,7 @@ class StatusBar(QFrame):
         self.voxel.setText(f"(k, j, i)  {k}, {j}, {i}")
         place = views.place_text(index_kji)
         self.place.setText(f"{place}  mm" if place else "")
+        self.place.setToolTip(f"Geometry from {views.volume.geometry.source}")
         name = views.label_text(index_kji)
         self.value.setText(views.value_text(index_kji) + (f"  ·  {name}" if name else ""))
 

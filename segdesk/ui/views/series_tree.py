@@ -13,13 +13,13 @@ from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QTreeView,
 
 from segdesk.io.series import Refusal
 from segdesk.ui.icons import Glyph, glyph_pixmap
-from segdesk.ui.models.columns import Column
-from segdesk.ui.models.number_text import count
+from segdesk.ui.models.number_text import UNDEFINED, count
 from segdesk.ui.models.series_choice import SeriesChoice, SeriesRow, refusal_remark
 from segdesk.ui.models.series_facts import spacing_text, voxels_text
 from segdesk.ui.models.series_previews import SMALL_PX, SeriesPreviews
 from segdesk.ui.pixmaps import pixmap_of
 from segdesk.ui.theme import GRID_PX, Theme
+from segdesk.ui.views.two_line_delegate import SECOND_ROLE, TwoLineDelegate
 
 _AnyIndex = QModelIndex | QPersistentModelIndex
 _PICTURE_PX = 48
@@ -28,25 +28,45 @@ _GROUP_PX = 28
 _ICON_PX = 18
 
 
-def _remark_text(row: SeriesRow) -> str:
-    remarks = row.remarks
-    if not remarks:
-        return ""
-    first = remarks[0].code.replace("_", " ")
-    return first if len(remarks) == 1 else f"{first} + {len(remarks) - 1}"
+@dataclass(frozen=True, slots=True)
+class _SeriesColumn:
+    """A column of two lines: what stands above, and what below in small."""
+
+    title: str
+    first: Callable[[SeriesRow], str]
+    second: Callable[[SeriesRow], str]
+    width_px: int
+    help: str = ""
+    is_number: bool = False
 
 
-COLUMNS: tuple[Column[SeriesRow], ...] = (
-    Column("Series", lambda row: row.name, width_px=0),
-    Column("Modality", lambda row: row.entry.modality, width_px=72),
-    Column("Kind", lambda row: row.kind_text, width_px=148),
-    Column("Voxels", lambda row: voxels_text(row.entry), is_number=True, width_px=120,
-           help="Columns × rows × slices"),
-    Column("Spacing, mm", lambda row: spacing_text(row.entry), is_number=True, width_px=136,
-           help="Distance of voxel centres along columns, rows and slices"),
-    Column("Files", lambda row: str(row.entry.files), is_number=True, width_px=56),
-    Column("Remarks", _remark_text, width_px=176,
-           tip=lambda row: "\n".join(f"{each.text} {each.what_to_do}" for each in row.remarks)),
+def _nothing(row: SeriesRow) -> str:
+    return ""
+
+
+def _spacing(row: SeriesRow) -> str:
+    text = spacing_text(row.entry)
+    return "spacing not known" if text == UNDEFINED else f"{text} mm"
+
+
+def _first_remark(row: SeriesRow) -> str:
+    return row.remarks[0].code.replace("_", " ") if row.remarks else ""
+
+
+def _more_remarks(row: SeriesRow) -> str:
+    more = len(row.remarks) - 1
+    return f"and {more} more" if more > 0 else ""
+
+
+COLUMNS = (
+    _SeriesColumn("Series", lambda row: row.name, lambda row: row.kind_text, 0),
+    _SeriesColumn("Modality", lambda row: row.entry.modality, _nothing, 72),
+    _SeriesColumn(
+        "Voxels, spacing", lambda row: voxels_text(row.entry), _spacing, 176,
+        "Columns × rows × slices, and the distance of voxel centres", is_number=True,
+    ),
+    _SeriesColumn("Files", lambda row: str(row.entry.files), _nothing, 64, is_number=True),
+    _SeriesColumn("Remarks", _first_remark, _more_remarks, 208, "What one must know before opening it"),
 )  # fmt: skip
 """From left to right."""
 
@@ -190,9 +210,11 @@ class SeriesTreeModel(QAbstractItemModel):
 
     def _series(self, row: SeriesRow, column: int, role: int) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[column].text(row)
+            return COLUMNS[column].first(row)
+        if role == SECOND_ROLE:
+            return COLUMNS[column].second(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return COLUMNS[column].tip(row) or COLUMNS[column].text(row)
+            return _tip(row) if column == _REMARKS else COLUMNS[column].first(row)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(COLUMNS[column])
         if role == Qt.ItemDataRole.SizeHintRole:
@@ -243,7 +265,9 @@ class SeriesTree(QTreeView):
         self._choice = choice
         self._source = SeriesTreeModel(choice, previews, theme, self)
         self.setModel(self._source)
+        self.setObjectName("seriesTree")
         self.setAccessibleName("Series")
+        self.setItemDelegate(TwoLineDelegate(theme, self))
         self._style()
         self._take_rows()
         self._source.modelReset.connect(self._take_rows)
@@ -341,12 +365,16 @@ def summary_text(choice: SeriesChoice) -> str:
     return " · ".join(parts)
 
 
+def _tip(row: SeriesRow) -> str:
+    return "\n".join(f"{each.text} {each.what_to_do}" for each in row.remarks)
+
+
 def _blank(colour: QColor) -> QPixmap:
     pixmap = QPixmap(_PICTURE_PX, _PICTURE_PX)
     pixmap.fill(colour)
     return pixmap
 
 
-def _alignment(column: Column[Any]) -> int:
+def _alignment(column: _SeriesColumn) -> int:
     side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
     return int(side | Qt.AlignmentFlag.AlignVCenter)
