@@ -31,7 +31,7 @@ _J2K_HEAD_BYTES = 45
 _JPEG_FRAMES = (0xC3, 0xF7)
 """Frame headers of lossless JPEG and of JPEG-LS."""
 
-_Decode = Callable[[bytes, PixelLayout], "NDArray[Any] | None"]
+_Decode = Callable[[bytes], NDArray[Any]]
 Fragment = tuple[int, int]
 """First byte in the file, and length."""
 
@@ -86,7 +86,7 @@ def decoded_frame(file: BinaryIO, fragments: list[Fragment], layout: PixelLayout
     if size not in (None, (layout.rows, layout.columns)):
         raise another_size(path)
     try:
-        pixels = None if size is None else decode(data, layout)
+        pixels = None if size is None else decode(data)
     except (RuntimeError, ValueError, TypeError):
         # Every codec's error means the same: not plain.
         return None
@@ -100,19 +100,19 @@ def another_size(path: Path) -> ReadError:
     return ReadError(message, code="bad_pixels", path=path)
 
 
-def _jpeg_lossless(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
+def _jpeg_lossless(data: bytes) -> NDArray[Any]:
     import imagecodecs
 
     return imagecodecs.jpeg8_decode(data)
 
 
-def _jpeg_ls(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
+def _jpeg_ls(data: bytes) -> NDArray[Any]:
     import imagecodecs
 
     return imagecodecs.jpegls_decode(data)
 
 
-def _jpeg_2000(data: bytes, layout: PixelLayout) -> NDArray[Any] | None:
+def _jpeg_2000(data: bytes) -> NDArray[Any]:
     import imagecodecs
 
     return imagecodecs.jpeg2k_decode(data)
