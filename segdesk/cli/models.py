@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from segdesk.cli.options import JsonOption
 from segdesk.errors import Warn
 from segdesk.zoo.catalogue import find_model, scan_models
 from segdesk.zoo.model_folder import ModelFolder
+from segdesk.zoo.spec import Channel, LabelSpec, ModelSpec, PostRule
 
 ExtraOption = Annotated[
     list[Path] | None, typer.Option("--folder", help="Look here too: a model folder, or a folder of them.")
@@ -43,9 +45,14 @@ def verify(name: NameArgument, json: JsonOption = False) -> None:
     model = find_model(name)
     model.verify()
     payload = {"name": model.spec.name, "path": model.path, "weights_sha256": model.sha256, "ok": True}
-    Console(json=json, quiet=True).show(
-        payload, lambda page: page.line(f"{model.spec.identity}: whole (sha256 {model.sha256})")
-    )
+    Console(json=json, quiet=True).show(payload, lambda page: _verify_page(page, model))
+
+
+def _verify_page(page: Page, model: ModelFolder) -> None:
+    page.line(f"{model.spec.identity}: whole")
+    page.line(f"weights    sha256 {model.sha256}, {len(model.tensors)} tensors, {model.parameter_count:,} parameters")
+    if not model.card_path.is_file():
+        page.line("card       none; it should say data, terms and limits")
 
 
 def summary(model: ModelFolder) -> Json:
@@ -64,25 +71,32 @@ def summary(model: ModelFolder) -> Json:
         "spacing_kji_mm": spec.spacing_kji_mm,
         "weights_sha256": model.sha256,
         "untrained": spec.untrained,
+        "licence": _terms(spec),
+        "imported": None if spec.imported is None else spec.imported.format,
         "parent": None if spec.parent is None else f"{spec.parent.name}@{spec.parent.version}",
     }
 
 
 def _list_page(page: Page, models: tuple[ModelFolder, ...]) -> None:
     if not models:
-        page.line("There are no models here; train one with 'segdesk train', or name a folder with --folder.")
+        page.line(
+            "There are no models here; train one with 'segdesk train', import one with 'segdesk models import', "
+            "or name a folder with --folder."
+        )
         return
     rows = [
         (
             model.spec.identity,
             f"{model.spec.dimensions}D",
-            ", ".join(channel.name for channel in model.spec.channels),
+            ", ".join(model.spec.channel_names),
             len(model.spec.labels),
+            f"{model.parameter_count / 1e6:.1f} M",
+            _terms(model.spec),
             model.spec.title + (" (untrained)" if model.spec.untrained else ""),
         )
         for model in models
     ]
-    page.table(("Model", "", "Channels", "Labels", "What it draws"), rows)
+    page.table(("Model", "", "Channels", "Labels", "Size", "Terms", "What it draws"), rows)
 
 
 def _show_page(page: Page, model: ModelFolder) -> None:
@@ -90,14 +104,77 @@ def _show_page(page: Page, model: ModelFolder) -> None:
     page.heading(f"{spec.identity} - {spec.title}")
     if spec.untrained:
         page.line("Untrained: random weights, there to show the program only.")
-    page.line(f"folder     {model.path}")
-    page.line(f"network    {spec.network.name}, {spec.dimensions}D, {model.parameter_count:,} parameters")
-    page.line(f"channels   {', '.join(channel.name for channel in spec.channels)}")
-    page.line(f"labels     {', '.join(f'{label.value} {label.name}' for label in spec.labels)}")
-    if spec.spacing_kji_mm is not None:
-        page.line(f"voxels     {' x '.join(f'{mm:g}' for mm in spec.spacing_kji_mm)} mm (k, j, i)")
+    for name, text in _facts(model):
+        page.line(f"{name:<11}{text}")
+    page.line()
+    page.table(("Channel", "Modality", "Normalisation"), [_channel_row(channel) for channel in spec.channels])
+    page.line()
+    rules = {rule.label: rule for rule in spec.post_processing}
+    rows = [_label_row(label, rules.get(label.value)) for label in spec.labels]
+    page.table(("Value", "Label", "Colour", "Code", "Cleaned up"), rows)
+    if scores := _score_rows(spec):
+        page.line()
+        page.table(("Own test", "mean Dice", "95 % from", "to", "worst", "cases"), scores)
+    if spec.imported is not None:
+        page.line()
+        page.line(f"Imported ({spec.imported.format}) from {spec.imported.source}:")
+        for note in spec.imported.notes:
+            page.line(f"- {note}")
+
+
+def _facts(model: ModelFolder) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each line about a model."""
+    spec = model.spec
+    yield "folder", str(model.path)
+    yield "network", f"{spec.network.name}, {spec.dimensions}D, {model.parameter_count:,} parameters"
+    yield "voxels", "the image's own" if spec.spacing_kji_mm is None else f"{_times(spec.spacing_kji_mm)} mm (k, j, i)"
+    yield "window", f"{_times(spec.patch_kji)} voxels (k, j, i)"
+    yield "axes", spec.orientation or "the image's own"
+    yield "mirrored", "not known" if spec.flip_axes is None else ", ".join(spec.flip_axes) or "never"
     if spec.training is not None:
-        page.line(f"trained on {spec.training.dataset} ({spec.training.licence})")
+        seen = len(spec.training.training_cases), len(spec.training.validation_cases)
+        known = f"{seen[0]} + {seen[1]} cases to train and choose" if sum(seen) else "which cases is not known"
+        yield "trained on", f"{spec.training.dataset} ({known})"
+        yield "terms", spec.training.licence
     if spec.parent is not None:
-        page.line(f"parent     {spec.parent.name}@{spec.parent.version}")
-    page.line(f"weights    sha256 {model.sha256}")
+        yield "parent", f"{spec.parent.name}@{spec.parent.version}"
+    yield "card", str(model.card_path) if model.card_path.is_file() else "none"
+    yield "weights", f"sha256 {model.sha256}"
+
+
+def _score_rows(spec: ModelSpec) -> list[tuple[object, ...]]:
+    """Return one row per label of the model's own test, as training writes it into the metrics."""
+    rows: list[tuple[object, ...]] = []
+    match spec.metrics.get("test"):
+        case {"labels": dict(labels)}:
+            for score in labels.values():
+                match score:
+                    case {"name": str(name), "dice": {"mean": mean, "ci95": [low, high], "worst": worst, "n": n}}:
+                        rows.append((name, mean, low, high, worst, n))
+    return rows
+
+
+def _channel_row(channel: Channel) -> tuple[object, ...]:
+    how = channel.normalisation
+    given = ((name, getattr(how, name)) for name in ("low", "high", "mean", "std"))
+    numbers = ", ".join(f"{name} {value:g}" for name, value in given if value is not None)
+    return channel.name, channel.modality or "any", f"{how.kind} ({numbers})" if numbers else how.kind
+
+
+def _label_row(label: LabelSpec, rule: PostRule | None) -> tuple[object, ...]:
+    code = None if label.code is None else f"{label.code.scheme} {label.code.value} {label.code.meaning}"
+    parts = []
+    if rule is not None and rule.minimum_size_mm3 > 0:
+        parts.append(f"pieces below {rule.minimum_size_mm3:g} mm3 go")
+    if rule is not None and rule.largest_component:
+        parts.append("the largest piece stays")
+    red, green, blue = label.colour_rgb
+    return str(label.value), label.name, f"#{red:02x}{green:02x}{blue:02x}", code, ", ".join(parts) or None
+
+
+def _terms(spec: ModelSpec) -> str | None:
+    return None if spec.training is None else spec.training.licence
+
+
+def _times(numbers: tuple[float, ...]) -> str:
+    return " x ".join(f"{number:g}" for number in numbers)

@@ -136,6 +136,8 @@ def _extract(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, allo
             if written > min(entry.file_size, allowed):
                 raise zipfile.BadZipFile("an entry is larger than it says")
             file.write(block)
+    if written != entry.file_size:
+        raise zipfile.BadZipFile("an entry is smaller than it says")
     return written
 
 

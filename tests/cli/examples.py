@@ -32,6 +32,8 @@ EXAMPLES: dict[str, str] = {
     "models-list": "models list --folder models",
     "models-show": "models show models/toy",
     "models-verify": "models verify models/toy",
+    "models-export": "models export models/toy toy.zip",
+    "models-import": "models import toy.zip --name copy --to imported",
     "info": "info scan.nii.gz",
     "info-refused": "info broken",
     "convert": "convert scan.nii.gz scan.nrrd",
