@@ -33,11 +33,20 @@ class _Findings:
     crossing: dict[str, list[int]]
     gaps: dict[str, tuple[int, int]]
     moved: dict[str, float]
+    tiny: dict[str, list[int]]
     total: int = 0
 
     @classmethod
     def none(cls) -> _Findings:
-        return cls(defaultdict(int), defaultdict(int), defaultdict(int), defaultdict(list), {}, defaultdict(float))
+        return cls(
+            defaultdict(int),
+            defaultdict(int),
+            defaultdict(int),
+            defaultdict(list),
+            {},
+            defaultdict(float),
+            defaultdict(list),
+        )
 
 
 def rasterise(structures: StructureSet, grid: Grid, report: Progress = silent) -> LabelMap:
@@ -134,7 +143,10 @@ def _boxes(roi: Roi, grid: Grid, findings: _Findings) -> Iterator[tuple[int, Fil
         is_odd = len(polygons) < len(members)
         if is_odd or (_says_nothing_of_holes(contours, members) and _cross(polygons, grid.shape_kji[1:])):
             findings.crossing[roi.name].append(k)
-        yield k, fill(polygons, grid.shape_kji[1:])
+        box = fill(polygons, grid.shape_kji[1:])
+        if not box.mask.any():
+            findings.tiny[roi.name].append(k)
+        yield k, box
     if by_slice:
         span = max(by_slice) - min(by_slice) + 1
         if span > len(by_slice):
@@ -238,15 +250,19 @@ def _warnings(findings: _Findings) -> Iterator[Warn]:
     if findings.moved:
         worst = _listed([f"{name} by {mm:.2g} mm" for name, mm in findings.moved.items()])
         yield Warn("contours_off_slices", f"Contours beside a slice were taken to it: {worst}.")
+    if findings.tiny:
+        places = _on_slices(findings.tiny)
+        yield Warn("contours_skipped", f"Contours so small that no voxel's centre lies in them left none: {places}.")
     if findings.crossing:
-        slices = _listed([f"{name} on slice {_listed([str(k) for k in ks])}" for name, ks in findings.crossing.items()])
-        yield Warn(
-            "contours_cross",
-            f"Contours cross (what both enclose is outside) or are there twice (one counts): {slices}.",
-        )
+        what = "Contours cross (what both enclose is outside) or are there twice (one counts)"
+        yield Warn("contours_cross", f"{what}: {_on_slices(findings.crossing)}.")
     if findings.gaps:
         gaps = _listed([f"{name} on {lack} of {span} slices" for name, (lack, span) in findings.gaps.items()])
         yield Warn("contour_gaps", f"No contour between the first and the last, and nothing was filled in: {gaps}.")
+
+
+def _on_slices(slices: dict[str, list[int]]) -> str:
+    return _listed([f"{name} on slice {_listed([str(k) for k in ks])}" for name, ks in slices.items()])
 
 
 def _counted(counts: dict[str, int]) -> str:

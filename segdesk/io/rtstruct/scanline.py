@@ -6,9 +6,9 @@ hole, one within that is an island again, and keyholes (a hole joined to the out
 channel there and back) come out right. Planning systems, plastimatch and rt-utils do the same;
 the winding rule would fill inner contours, whose direction of turn DICOM leaves open.
 
-Outlines through voxel centres are common (tools that trace pixel centres); without the second
-half of the rule rounding would decide there. Lines that are drawn there and back enclose
-nothing and are no outline.
+Outlines through voxel centres are common: programs that trace masks with OpenCV (rt-utils) join
+the centres of the outermost voxels. Without the second half of the rule rounding would decide
+there, and lines of one voxel's width, which are drawn there and back, would be lost.
 """
 
 from __future__ import annotations
@@ -92,35 +92,27 @@ def _inside(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bo
 
 
 def _outline(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the voxels whose centre lies on an edge that is not drawn there and back."""
+    """Return the voxels whose centre lies on an edge."""
     mask = np.zeros(shape, np.bool_)
     is_flat = np.abs(edges[:, 2] - edges[:, 0]) <= edges[:, 3] - edges[:, 1]
-    flat = np.flatnonzero(is_flat)
-    steep = np.flatnonzero(~is_flat)
-    turned = edges[steep][:, [1, 0, 3, 2]]
+    row, column = _centres_on(edges[is_flat], shape)
+    mask[row, column] = True
+    turned = edges[~is_flat][:, [1, 0, 3, 2]]
     turned = np.where((turned[:, 1] > turned[:, 3])[:, None], turned[:, [2, 3, 0, 1]], turned)
-    flat_edge, row, column = _centres_on(edges[flat], shape)
-    steep_edge, across, down = _centres_on(turned, (shape[1], shape[0]))
-    if len(flat_edge) + len(steep_edge) == 0:
-        return mask
-    edge = np.concatenate([flat[flat_edge], steep[steep_edge]])
-    rows, columns = np.concatenate([row, down]), np.concatenate([column, across])
-    kept = ~_is_retraced(edges, edge)
-    mask[rows[kept], columns[kept]] = True
+    column, row = _centres_on(turned, (shape[1], shape[0]))
+    mask[row, column] = True
     return mask
 
 
-def _centres_on(
-    edges: NDArray[np.float64], shape: tuple[int, int]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return edge, row and column of every voxel centre on edges flatter than 45 degrees."""
+def _centres_on(edges: NDArray[np.float64], shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row and column of every voxel centre on edges flatter than 45 degrees."""
     first = np.clip(np.ceil(edges[:, 1] - ON_OUTLINE), 0, shape[1]).astype(np.int64)
     stop = np.clip(np.floor(edges[:, 3] + ON_OUTLINE) + 1, 0, shape[1]).astype(np.int64)
     number, column = _steps(first, stop)
     exact = _along(edges[number], column)
     row = np.rint(exact)
     hit = (np.abs(exact - row) <= ON_OUTLINE) & (row >= 0) & (row < shape[0])
-    return number[hit], row[hit].astype(np.int64), column[hit]
+    return row[hit].astype(np.int64), column[hit]
 
 
 def _steps(first: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,11 +129,3 @@ def _along(edges: NDArray[np.float64], column: NDArray[np.int64]) -> NDArray[np.
     width = column1 - column0
     part = np.divide(column - column0, width, out=np.zeros_like(width), where=width > 0)
     return np.asarray(row0 + np.clip(part, 0, 1) * (row1 - row0), dtype=np.float64)
-
-
-def _is_retraced(edges: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell the chosen edges that occur an even number of times: they cancel."""
-    # An edge and its way back are the same numbers, so where one was chosen all its copies were.
-    different, back = np.unique(chosen, return_inverse=True)
-    _, group, count = np.unique(edges[different], axis=0, return_inverse=True, return_counts=True)
-    return np.asarray(count[group.ravel()][back] % 2 == 0, dtype=np.bool_)

@@ -229,6 +229,14 @@ def test_crossing_and_repeated_contours_are_said(tmp_path: Path) -> None:
     assert int((twice.array == 1).sum()) == 25
 
 
+def test_a_contour_smaller_than_a_voxel_is_said_to_leave_none(tmp_path: Path) -> None:
+    planes = axial()
+    labels = _read(tmp_path, planes, DrawnRoi(1, "dot", closed(planes.points(2, square(3.2, 3.2, 3.8, 3.8)))))
+    assert labels.values() == ()
+    assert _codes(labels) == ["contours_skipped"]
+    assert "dot on slice 2" in labels.warnings[0].message
+
+
 def test_pieces_side_by_side_are_no_crossing(tmp_path: Path) -> None:
     planes = axial()
     pieces = [planes.points(0, square(1.5, left + 0.5, 4.5, left + 3.5)) for left in (1, 8, 15)]

@@ -64,7 +64,7 @@ def test_the_direction_of_turn_does_not_matter() -> None:
 def test_a_keyhole_cuts_the_hole_out() -> None:
     keyhole = [(2, 2), (2, 12), (12, 12), (12, 2), (7, 2), (7, 5), (9, 5), (9, 9), (5, 9), (5, 5), (7, 5), (7, 2)]
     inside = _filled(keyhole)
-    assert inside[7, 3]  # on the channel, which is no border
+    assert inside[7, 3]  # on the channel
     assert not inside[7, 7]
     assert inside[2:13, 2:13].sum() == 121 - 9
 
@@ -84,11 +84,10 @@ def test_rounding_to_a_hundredth_does_not_take_a_centre_off_the_outline() -> Non
     assert np.array_equal(_filled(shifted), _filled(square(2, 3, 5, 7)))
 
 
-def test_a_line_there_and_back_encloses_nothing() -> None:
-    assert not _filled([(3, 3), (3, 9)]).any()
-    bridge = [(2, 2), (2, 5), (5, 5), (5, 2)]
-    islands = [*bridge[:2], (3, 5), (3, 20), (2, 20), (2, 25), (5, 25), (5, 20), (3, 20), (3, 5), *bridge[2:]]
-    assert not _filled(islands)[3, 6:20].any()
+def test_a_line_of_one_voxel_drawn_there_and_back_is_its_voxels() -> None:
+    assert np.argwhere(_filled([(3, 3), (3, 9)])).tolist() == [[3, column] for column in range(3, 10)]
+    assert np.argwhere(_filled([(3, 3), (6, 6)])).tolist() == [[n, n] for n in range(3, 7)]
+    assert np.argwhere(_filled([(4, 7)])).tolist() == [[4, 7]]
 
 
 def test_a_repeated_or_closing_point_changes_nothing() -> None:
@@ -102,5 +101,6 @@ def test_what_lies_outside_the_slice_is_cut_off() -> None:
     assert not _filled(square(50, 50, 60, 60)).any()
 
 
-def test_a_single_point_is_no_area() -> None:
+def test_what_lies_between_the_centres_is_no_voxel() -> None:
     assert not _filled([(3.5, 3.5)]).any()
+    assert not _filled(square(3.1, 3.1, 3.9, 3.9)).any()
