@@ -98,8 +98,10 @@ class Slots:
         """Whether every value + intercept fits the array; looks at the values only if their range does not tell."""
         limits = np.iinfo(self._array.dtype)
         low, high = stored_range(layout)
-        if layout.has_modality_lut or low + intercept < limits.min or high + intercept > limits.max:
-            low, high = int(stored.min()), int(stored.max())
+        if layout.has_modality_lut or low + intercept < limits.min:
+            low = int(stored.min())
+        if layout.has_modality_lut or high + intercept > limits.max:
+            high = int(stored.max())
         return low + intercept >= limits.min and high + intercept <= limits.max
 
     def _shift(self, n: int, stored: NDArray[Any], intercept: int, *, is_lent: bool) -> None:
