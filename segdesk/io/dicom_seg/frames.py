@@ -52,13 +52,15 @@ def add_frames(dataset: Dataset, plans: Sequence[FramePlan], source: SourceSerie
     if has_one_plane and orientations[0]:
         shared.PlaneOrientationSequence = [orientations[0]]
     pointers = _pointers(plans, source)
+    # Items are shared between the segments of a slice: pydicom is slow at making them.
+    positions = [_position(each.frame.place) for each in source.slices]
+    derivations = [_derivation(source, k) for k in range(len(source.slices))]
     groups = []
     for plan in plans:
         group = Dataset()
         group.FrameContentSequence = [_content(plan, pointers)]
-        place = source.slices[plan.k].frame.place
-        if place is not None:
-            group.PlanePositionSequence = [_position(place)]
+        if positions[plan.k]:
+            group.PlanePositionSequence = [positions[plan.k]]
         if not has_one_plane:
             group.PlaneOrientationSequence = [orientations[plan.k]]
         if not has_one_size:
@@ -67,7 +69,7 @@ def add_frames(dataset: Dataset, plans: Sequence[FramePlan], source: SourceSerie
             identification = Dataset()
             identification.ReferencedSegmentNumber = plan.segment
             group.SegmentIdentificationSequence = [identification]
-        group.DerivationImageSequence = [_derivation(source, plan.k)]
+        group.DerivationImageSequence = [derivations[plan.k]]
         groups.append(group)
     dataset.SharedFunctionalGroupsSequence = [shared]
     dataset.PerFrameFunctionalGroupsSequence = groups
@@ -103,9 +105,10 @@ def _content(plan: FramePlan, pointers: Sequence[tuple[int, int, str]]) -> Datas
     return content
 
 
-def _position(place: Place) -> Dataset:
+def _position(place: Place | None) -> Dataset:
     item = Dataset()
-    item.ImagePositionPatient = [format_number_as_ds(value) for value in place.position_lps]
+    if place is not None:
+        item.ImagePositionPatient = [format_number_as_ds(value) for value in place.position_lps]
     return item
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from segdesk.errors import InconsistentSeries, ReadError
+from segdesk.io.dicom.deflated import require_modest_deflate
 from segdesk.io.dicom.frames import place_of
-from segdesk.io.dicom.quick_header import Header
+from segdesk.io.dicom.header_scan import scan_header
+from segdesk.io.dicom.quick_header import Header, NotPlainError
 from segdesk.io.dicom.values import DAMAGED_FILE, is_there, item_of, items_of, number_of, text_of, whole_of
 from segdesk.io.dicom_seg.model import SegFrame, SegHeader, SegmentationType, SegPixelLayout
 from segdesk.io.dicom_seg.segments import labels_of
@@ -29,7 +31,7 @@ _KEYWORDS = (
     "ReferencedSeriesSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
 )  # fmt: skip
-_TAGS = [tag_for_keyword(keyword) or 0 for keyword in _KEYWORDS]
+_WANTED = frozenset(tag_for_keyword(keyword) or 0 for keyword in _KEYWORDS)
 
 _LABEL_MAP_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
 _BITS = {SegmentationType.BINARY: (1, 8), SegmentationType.FRACTIONAL: (8,), SegmentationType.LABELMAP: (8, 16)}
@@ -55,18 +57,28 @@ def read_seg_header(path: Path) -> SegHeader:
         ``bad_geometry`` when a position, orientation or spacing is invalid.
     """
     try:
-        with warnings.catch_warnings():
-            # pydicom warns of every value that bends the standard; those that matter are judged below.
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-            return _header(dataset, path)
+        with path.open("rb", buffering=0) as file:
+            try:
+                opened = scan_header(file, _WANTED)
+            except NotPlainError:
+                return _read_by_pydicom(path)
+            return _header(opened.header, opened.transfer_syntax, path)
     except DAMAGED_FILE as error:
         raise ReadError(f"{path.name} is a damaged DICOM segmentation; copy it again.", path=path) from error
 
 
-def _header(dataset: FileDataset, path: Path) -> SegHeader:
+def _read_by_pydicom(path: Path) -> SegHeader:
+    with warnings.catch_warnings(), path.open("rb") as file:
+        require_modest_deflate(file, path)
+        # pydicom warns of every value that bends the standard; those that matter are judged below.
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*_WANTED])
+        return _header(dataset, text_of(dataset.file_meta, "TransferSyntaxUID") or str(ImplicitVRLittleEndian), path)
+
+
+def _header(dataset: Header, syntax: str, path: Path) -> SegHeader:
     kind = _kind(dataset, path)
-    layout = _layout(dataset, kind, path)
+    layout = _layout(dataset, kind, syntax, path)
     segments = items_of(dataset, "SegmentSequence")
     labels, ignored = labels_of(segments, dataset, kind, layout.padding, path)
     series = item_of(dataset, "ReferencedSeriesSequence")
@@ -98,7 +110,7 @@ def _kind(dataset: Header, path: Path) -> SegmentationType:
         raise ReadError(message, code="bad_pixels", path=path) from None
 
 
-def _layout(dataset: FileDataset, kind: SegmentationType, path: Path) -> SegPixelLayout:
+def _layout(dataset: Header, kind: SegmentationType, syntax: str, path: Path) -> SegPixelLayout:
     if is_there(dataset, "TotalPixelMatrixRows") or text_of(dataset, "DimensionOrganizationType").startswith("TILED"):
         message = f"{path.name} segments a tiled microscopy slide, which segdesk does not open."
         raise ReadError(message, code="unsupported_format", path=path)
@@ -113,7 +125,7 @@ def _layout(dataset: FileDataset, kind: SegmentationType, path: Path) -> SegPixe
         columns,
         frames,
         bits,
-        text_of(dataset.file_meta, "TransferSyntaxUID") or str(ImplicitVRLittleEndian),
+        syntax,
         text_of(dataset, "PhotometricInterpretation").upper(),
         whole_of(dataset, "PixelPaddingValue") or 0,
     )

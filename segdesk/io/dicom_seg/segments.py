@@ -27,13 +27,14 @@ LABEL_VALUE_ELEMENT = 0x01
 
 _CREATOR_TAG = Tag(PRIVATE_GROUP, 0x0010)
 _LABEL_VALUE_TAG = Tag(PRIVATE_GROUP, 0x1000 + LABEL_VALUE_ELEMENT)
+_PALETTE = tuple(Tag(0x0028, element) for element in (0x1101, 0x1102, 0x1103, 0x1201, 0x1202, 0x1203))
 _LARGEST = 65535
 _SHORT, _LONG = 64, 1024
 """Characters of an LO and of an ST value (PS3.5 6.2)."""
 
 
 def labels_of(
-    segments: Sequence[Header], dataset: Dataset, kind: SegmentationType, padding: int, path: Path
+    segments: Sequence[Header], dataset: Header, kind: SegmentationType, padding: int, path: Path
 ) -> tuple[dict[int, Label], frozenset[int]]:
     """Return labels by segment number, and the numbers of segments that mean nothing.
 
@@ -41,7 +42,7 @@ def labels_of(
     ----------
     segments : sequence of Header
         Items of SegmentSequence.
-    dataset : Dataset
+    dataset : Header
         Holds the palette of a coloured label map.
     kind : SegmentationType
     padding : int
@@ -102,7 +103,7 @@ def _noted_value(item: Header) -> int | None:
     return number if 0 <= number <= _LARGEST else None
 
 
-def _label(item: Header, number: int, value: int, dataset: Dataset) -> Label:
+def _label(item: Header, number: int, value: int, dataset: Header) -> Label:
     short, long = text_of(item, "SegmentLabel"), text_of(item, "SegmentDescription")
     # SegmentDescription is a remark in other programs' files, and the whole of a cut name in ours.
     named = long if not short or short_name(long) == short else short
@@ -110,14 +111,18 @@ def _label(item: Header, number: int, value: int, dataset: Dataset) -> Label:
     return Label(value, name, _colour(item, number, dataset) or Label.default(value).colour_rgb, concept_of(item))
 
 
-def _colour(item: Header, number: int, dataset: Dataset) -> Colour | None:
+def _colour(item: Header, number: int, dataset: Header) -> Colour | None:
     lab = numbers_of(item, "RecommendedDisplayCIELabValue")
     if lab is not None and len(lab) == 3:
         return rgb_of_lab(lab)
     if not is_there(dataset, "RedPaletteColorLookupTableDescriptor"):
         return None
+    palette = Dataset()
+    for tag in _PALETTE:
+        if (element := dataset.get(tag)) is not None:
+            palette.add(element)
     try:
-        colours = apply_color_lut(np.array([[number]], np.uint16), dataset)
+        colours = apply_color_lut(np.array([[number]], np.uint16), palette)
     except BAD_VALUE:
         return None
     shift = 8 * (colours.dtype.itemsize - 1)
