@@ -15,10 +15,15 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, generate_uid
 from pydicom.valuerep import validate_value
 
+from segdesk.core.labels import LabelMap
+from segdesk.core.placement import lay_on
+from segdesk.core.progress import Progress
 from segdesk.errors import ReadError, WriteError
 from segdesk.io.dicom.model import Slice
 from segdesk.io.dicom.values import BAD_VALUE, DAMAGED_FILE
 from segdesk.io.dicom.volume import DicomVolume
+from segdesk.io.reference import ReferenceGrid, one_that_fits
+from segdesk.io.scan import scan
 from segdesk.io.series import SeriesEntry
 
 _PATIENT_AND_STUDY = (
@@ -75,6 +80,32 @@ class SourceSeries:
     frame_of_reference_uid: str | None
     images: tuple[ImageReference, ...]
     slices: tuple[Slice, ...]
+
+
+def on_dicom_image(labels: LabelMap, reference: Path, report: Progress) -> tuple[SeriesEntry, LabelMap]:
+    """Find the DICOM image a mask lies on, and bring the mask onto its whole grid.
+
+    Parameters
+    ----------
+    labels : LabelMap
+    reference : Path
+        The image, or a folder that holds it.
+    report : Progress
+
+    Raises
+    ------
+    ReadError
+        Code ``no_reference`` when there is no DICOM image.
+    GeometryMismatch, UsageError
+        As `segdesk.io.reference.one_that_fits`.
+    """
+    entries = {entry.uid: entry for entry in scan(reference, report).images if isinstance(entry.reader, DicomVolume)}
+    if not entries:
+        message = f"{reference.name} holds no DICOM image; a DICOM mask refers to the one it was drawn on."
+        raise ReadError(message, code="no_reference", path=reference)
+    grids = [ReferenceGrid(entry.geometry, series_uid=uid) for uid, entry in entries.items()]
+    chosen, laid = one_that_fits(grids, lambda each: lay_on(labels, each.grid))
+    return entries[chosen.series_uid], laid
 
 
 def source_series(entry: SeriesEntry) -> SourceSeries:

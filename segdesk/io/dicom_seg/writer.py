@@ -15,12 +15,10 @@ from pydicom.dataset import FileDataset
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import Concept, Label, LabelArray, LabelMap, LabelTable, present_values
-from segdesk.core.placement import lay_on
 from segdesk.core.progress import Progress, silent
-from segdesk.errors import ReadError, SegdeskError, WriteError
+from segdesk.errors import SegdeskError, WriteError
 from segdesk.io.atomic import replace_file
-from segdesk.io.dicom.derived import SourceSeries, source_series
-from segdesk.io.dicom.volume import DicomVolume
+from segdesk.io.dicom.derived import SourceSeries, on_dicom_image, source_series
 from segdesk.io.dicom_seg.codes import TISSUE
 from segdesk.io.dicom_seg.dataset import add_pixels, binary_segments, label_map_segments, seg_dataset
 from segdesk.io.dicom_seg.frames import FramePlan, add_frames
@@ -28,9 +26,7 @@ from segdesk.io.dicom_seg.model import SegmentationType
 from segdesk.io.dicom_seg.packing import BitPacker, ValuePacker
 from segdesk.io.dicom_seg.reader import read_seg
 from segdesk.io.dicom_seg.segments import written_name
-from segdesk.io.reference import ReferenceGrid, one_that_fits
-from segdesk.io.scan import scan
-from segdesk.io.series import SeriesEntry
+from segdesk.io.reference import ReferenceGrid
 
 _MOST_BYTES = (1 << 32) - 2
 """Longest pixel element of a file (PS3.5 7.1.1)."""
@@ -71,7 +67,7 @@ def write_seg(
     ReadError
         If the reference cannot be read, or is no DICOM image (``no_reference``).
     """
-    entry, laid = _on_image(labels, reference, report)
+    entry, laid = on_dicom_image(labels, reference, report)
     source = source_series(entry)
     _require_different_places(source, path)
     table = laid.table.merged(LabelTable.for_values(laid.values()))
@@ -98,17 +94,6 @@ def write_seg(
             return False
 
     replace_file(path, write, is_right, overwrite=overwrite)
-
-
-def _on_image(labels: LabelMap, reference: Path, report: Progress) -> tuple[SeriesEntry, LabelMap]:
-    """Find the DICOM image the mask lies on, and bring the mask onto its whole grid."""
-    entries = {entry.uid: entry for entry in scan(reference, report).images if isinstance(entry.reader, DicomVolume)}
-    if not entries:
-        message = f"{reference.name} holds no DICOM image; a DICOM segmentation refers to the one it was drawn on."
-        raise ReadError(message, code="no_reference", path=reference)
-    grids = [ReferenceGrid(entry.geometry, series_uid=uid) for uid, entry in entries.items()]
-    chosen, laid = one_that_fits(grids, lambda each: lay_on(labels, each.grid))
-    return entries[chosen.series_uid], laid
 
 
 def _require_different_places(source: SourceSeries, path: Path) -> None:
