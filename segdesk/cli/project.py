@@ -44,6 +44,7 @@ def add(
     folder: FolderArgument,
     sources: SourcesArgument,
     patient: Annotated[str, typer.Option(help="Groups the cases of one patient; never a name.")] = "",
+    as_stack: Annotated[bool, typer.Option(help="Take what is no regular volume as slices with a place each.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -56,7 +57,9 @@ def add(
         for number, (name, path, series_uid) in enumerate(found):
             report(number, len(found), f"Adding {name}")
             try:
-                record = project.add_case(name, {"image": path}, patient_key=patient, series_uid=series_uid)
+                record = project.add_case(
+                    name, {"image": path}, patient_key=patient, series_uid=series_uid, as_stack=as_stack
+                )
             except SegdeskError as error:
                 raise Refused(error, {"added": [_case_json(case) for case in added]}) from error
             added.append(record)

@@ -72,7 +72,7 @@ def evaluate(
         warnings.append(Warn("spacing_unknown", "Pixel size is not known: distances and volumes are in pixels."))
     labels, accuracy = _score_labels(candidate, reference, tolerance_mm)
     cells = None if wall is None else _cells(candidate, reference, wall)
-    return CaseScores(labels, accuracy, tolerance_mm, tuple(warnings), cells)
+    return CaseScores(labels, accuracy, tolerance_mm, tuple(warnings), cells, reference.geometry.source)
 
 
 def evaluate_cases(

@@ -174,6 +174,8 @@ class CaseScores:
         What must be shown beside the numbers.
     cells : CellScores, optional
         How well one label, drawn as the wall between cells, separates them.
+    geometry_source : str
+        Where the mm come from, in words: the geometry of the reference.
     """
 
     labels: tuple[LabelScores, ...]
@@ -181,6 +183,7 @@ class CaseScores:
     tolerance_mm: float
     warnings: tuple[Warn, ...] = ()
     cells: CellScores | None = None
+    geometry_source: str = "unknown"
 
     @property
     def mean_dice(self) -> float:
@@ -210,6 +213,7 @@ class CaseScores:
             "pixel_accuracy": null_if_nan(self.pixel_accuracy),
             "tolerance_mm": self.tolerance_mm,
             "definition": DEFINITION,
+            "geometry_source": self.geometry_source,
             "warnings": [warning.to_json() for warning in self.warnings],
             **({"cells": cells_json(self.cells)} if self.cells else {}),
         }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.io.dicom_maker import axial, write_series
+
 
 def test_a_project_is_made_filled_shown_and_verified(run, scan_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
@@ -50,3 +52,13 @@ def test_a_damaged_mask_store_is_found(run, tmp_path: Path, monkeypatch) -> None
     done = run("project", "verify", tmp_path / "p", "--json")
     assert done.code == 2
     assert done.json["problems"] == ["Mask 12ab: damaged"]
+
+
+def test_an_irregular_series_is_added_as_slices_when_asked(run, tmp_path: Path) -> None:
+    write_series(tmp_path / "uneven", axial(0, 2, 3.1, 5))
+    assert run("project", "create", tmp_path / "p").code == 0
+    refused = run("project", "add", tmp_path / "p", tmp_path / "uneven", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (2, "irregular_spacing")
+    added = run("project", "add", tmp_path / "p", tmp_path / "uneven", "--as-stack", "--json")
+    assert added.code == 0, added.err
+    assert [case["shape_kji"] for case in added.json["added"]] == [[4, 5, 6]]

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import SimpleITK
 from pydicom.dataset import FileDataset
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
@@ -20,6 +22,10 @@ from segdesk.metrics import evaluate
 from segdesk.review import agreement, consensus
 from segdesk.store.project import Project
 from segdesk.store.records import MaskRole
+from segdesk.ui.jobs import Jobs
+from segdesk.ui.models.view_set import ViewSet
+from segdesk.ui.panels.status_bar import StatusBar
+from segdesk.ui.theme import Theme
 from tests.cli.conftest import Run, run
 from tests.io.dicom_maker import axial, slice_dataset, write_series
 from tests.io.world import LPS_FROM_RAS, load, lps_affine
@@ -172,6 +178,21 @@ def test_check_51_every_series_and_export_says_where_its_geometry_came_from(run:
     assert b"DICOM positions" in load(tmp_path / "m.nii.gz").header["descrip"].item()
     masks = SimpleITK.ReadImage(str(tmp_path / "m.seg.nrrd"))
     assert masks.GetMetaData("segdesk_geometry_source") == "DICOM positions"
+
+
+def test_check_51_scores_in_mm_say_where_the_mm_came_from(run: Run, tmp_path: Path) -> None:
+    one, other = (_mask_file(tmp_path / name, _SERIES_RAS) for name in ("a.nii.gz", "b.nii.gz"))
+    assert run("evaluate", one, other, "--json").json["geometry_source"] == "NIfTI sform"
+
+
+def test_check_51_the_window_says_where_its_mm_came_from(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> None:
+    write_series(tmp_path / "series", axial(0, 5, 10))
+    volume = read_volume(tmp_path / "series")
+    bar = StatusBar(Jobs(), Theme(qapp))
+    qtbot.addWidget(bar)
+    bar.show_voxel(ViewSet(volume, LabelMap.empty(volume.geometry)), (1, 2, 3))
+    assert bar.place.text().endswith("mm")
+    assert bar.place.toolTip() == "Geometry from DICOM positions"
 
 
 def test_check_52_full_precision_positions_keep_the_far_corner(tmp_path: Path) -> None:
