@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from segdesk.errors import ImportRefused
@@ -11,7 +13,7 @@ from segdesk.zoo.foreign.contract import ModelContract
 from segdesk.zoo.foreign.found import FoundModel, slug
 from segdesk.zoo.foreign.nnunet import inspect_nnunet, is_nnunet
 from segdesk.zoo.foreign.torch_file import check_torch_file
-from segdesk.zoo.model_folder import SPEC_NAME, WEIGHTS_NAME
+from segdesk.zoo.model_folder import SPEC_NAME, WEIGHTS_NAME, ModelFolder
 from segdesk.zoo.weights_header import read_weights_header
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -78,6 +80,40 @@ def inspect_foreign(place: Path, declared: ModelContract | None = None) -> Found
         )
     check_weights(found.weights)
     return found
+
+
+def look_into(source: Path) -> FoundModel | None:
+    """Tell what a source says of itself, for a person who will complete it; nothing is kept.
+
+    Parameters
+    ----------
+    source : Path
+        As for `open_source`.
+
+    Returns
+    -------
+    FoundModel or None
+        None: one of our own model folders, which says everything. What the files say in a way that
+        is not read (a network that is an expression) is left out of the contract, with a note why.
+
+    Raises
+    ------
+    ImportRefused, BadModelFolder
+        If it is no model, or not allowed.
+    """
+    with tempfile.TemporaryDirectory(prefix="segdesk-look-") as made:
+        place = open_source(source, Path(made))
+        if is_model_folder(place):
+            ModelFolder.load(place)
+            return None
+        try:
+            return inspect_foreign(place)
+        except ImportRefused as exc:
+            try:
+                found = inspect_foreign(place, ModelContract(network=None, channels=None, labels=None))
+            except ImportRefused:
+                raise exc from None
+            return replace(found, notes=(exc.message, *found.notes))
 
 
 def check_weights(path: Path) -> None:
