@@ -170,6 +170,11 @@ CODES: tuple[Code, ...] = (
             "Nothing is filled in; draw them if they lack.",
         ),
         ("other_series", "The contours were drawn on another image.", "Check that they fit this one."),
+        (
+            "labels_unnamed",
+            "The table of labels does not name every label.",
+            "Their own names are kept; check the table.",
+        ),
         ("renumbered", "Numbers that a mask cannot hold were replaced.", "Names are kept; read the message."),
         ("thresholded", "Fractions were cut at one half.", "Know it when you measure the border."),
         ("simulated", "A reader is simulated.", "Not a person's reading."),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from segdesk.cli.console import Console, Json, Page, Refused
+from segdesk.cli.convert_table import convert_table
 from segdesk.cli.files import require_exists, require_free
 from segdesk.cli.options import AllowLargeOption, JsonOption, OverwriteOption, QuietOption
 from segdesk.core.geometry import Geometry, Grid
@@ -21,11 +22,16 @@ from segdesk.errors import UsageError, Warn
 from segdesk.io import read_labels, read_volume, scan, write_labels, write_volume
 from segdesk.io.atomic import name_suffix
 from segdesk.io.formats import Format, sniff
+from segdesk.io.label_tables import TABLE_SUFFIXES, read_label_table, with_table
 
 SourceArgument = Annotated[Path, typer.Argument(help="An image, a mask, or a DICOM folder.", show_default=False)]
 TargetArgument = Annotated[
     Path,
-    typer.Argument(help=".nii.gz, .nii, .nrrd, .seg.nrrd, .mha, .png, .tif, or .dcm for a mask.", show_default=False),
+    typer.Argument(
+        help=".nii.gz, .nii, .nrrd, .seg.nrrd, .mha, .png, .tif, or .dcm for a mask; "
+        ".ctbl, .csv, .label, .lut... for its table of labels.",
+        show_default=False,
+    ),
 ]
 MaskOption = Annotated[bool, typer.Option("--mask", help="The source is a mask: whole numbers, names kept.")]
 ReferenceOption = Annotated[
@@ -35,7 +41,18 @@ ReferenceOption = Annotated[
         show_default=False,
     ),
 ]
-SegTypeOption = Annotated[str, typer.Option(help="Kind of DICOM Segmentation: binary or labelmap.")]
+SegTypeOption = Annotated[
+    str,
+    typer.Option(help="What a mask in .dcm becomes: binary or labelmap (DICOM Segmentation), rtstruct (contours)."),
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="Names and colours for a mask: a table of Slicer, ITK-SNAP or FreeSurfer, or another mask.",
+        show_default=False,
+    ),
+]
 LayersOption = Annotated[
     bool, typer.Option("--split-layers", help="Overlapping segments: one numbered file a layer (out_1.nii.gz).")
 ]
@@ -57,6 +74,7 @@ def convert(
     mask: MaskOption = False,
     reference: ReferenceOption = None,
     seg_type: SegTypeOption = "binary",
+    labels: TableOption = None,
     split_layers: LayersOption = False,
     straighten: StraightenOption = False,
     overwrite: OverwriteOption = False,
@@ -65,17 +83,21 @@ def convert(
     quiet: QuietOption = False,
 ) -> None:
     """Convert an image or a mask; what is written is read back and compared first."""
-    require_exists(src)
-    require_free((dst,), overwrite=overwrite, inputs=[src])
+    inputs = [path for path in (src, labels) if path is not None]
+    require_exists(*inputs)
+    require_free((dst,), overwrite=overwrite, inputs=inputs)
     console = Console(json=json, quiet=quiet)
+    if dst.name.lower().endswith(TABLE_SUFFIXES):
+        convert_table(src, dst, console, overwrite=overwrite)
+        return
     warnings: tuple[Warn, ...] = ()
     with console.progress(f"Converting {src.name}") as report:
-        if mask or reference is not None or _is_mask(src, dst):
+        if mask or reference is not None or labels is not None or _is_mask(src, dst):
             if straighten:
                 raise UsageError(
                     "--straighten is for images; a mask is brought onto its image's grid with --reference."
                 )
-            job = MaskJob(src, dst, reference, seg_type, split_layers, mask, overwrite)
+            job = MaskJob(src, dst, reference, labels, seg_type, split_layers, mask, overwrite)
             payload, warnings = job.run(report)
         else:
             volume = _read(src, series, report)
@@ -93,6 +115,7 @@ class MaskJob:
     src: Path
     dst: Path
     reference: Path | None
+    table: Path | None
     seg_type: str
     split_layers: bool
     is_sure: bool
@@ -101,6 +124,8 @@ class MaskJob:
     def run(self, report: Progress) -> tuple[Json, tuple[Warn, ...]]:
         """Read, write one file or several, and say what was written."""
         labels = read_labels(self.src, reference=self.reference, report=report)
+        if self.table is not None:
+            labels = with_table(labels, read_label_table(self.table))
         self._require_labels(labels)
         targets = self._targets(labels)
         for path, part in targets:
@@ -155,7 +180,7 @@ def _is_mask(src: Path, dst: Path) -> bool:
     if _is_dicom(dst) and kind not in (None, Format.DICOM):
         return True
     if kind is not Format.NIFTI:
-        return kind is Format.DICOM_SEG
+        return kind in (Format.DICOM_SEG, Format.RTSTRUCT)
     from segdesk.io.nifti import open_nifti
 
     return open_nifti(src).table is not None

@@ -87,12 +87,14 @@ def write_labels(
         Names, colours and codes are kept by NIfTI (a comment extension), NRRD (Slicer's
         keys) and DICOM; layers by NRRD and DICOM only. An empty mask is valid.
     path : path-like
-        .nii, .nii.gz, .nrrd, .seg.nrrd, .mha, .png, .tif, .dcm (DICOM Segmentation).
+        .nii, .nii.gz, .nrrd, .seg.nrrd, .mha, .png, .tif, .dcm (DICOM Segmentation, or RT
+        Structure Set).
     overwrite : bool
     reference : path-like, optional
         The DICOM image the mask was drawn on, or a folder that holds it: for .dcm.
     seg_type : str
-        "binary", or "labelmap" (Supplement 243, which few programs read): for .dcm.
+        For .dcm: "binary", or "labelmap" (Supplement 243, which few programs read), or
+        "rtstruct" (contours; RT Structure Set).
     report : Progress
 
     Raises
@@ -100,7 +102,8 @@ def write_labels(
     UsageError, WriteError
         As `write_volume`; overlapping layers are refused by formats that would flatten them.
     ReadError, GeometryMismatch
-        For .dcm: as `segdesk.io.dicom_seg.writer.write_seg`.
+        For .dcm: as `segdesk.io.dicom_seg.writer.write_seg` and
+        `segdesk.io.rtstruct.writing.write_rtstruct`.
     """
     path = Path(path)
     suffix = _suffix(path, _MASKS)
@@ -132,11 +135,16 @@ def _write_dicom(
     from segdesk.io.dicom_seg.writer import write_seg
 
     kinds = {"binary": SegmentationType.BINARY, "labelmap": SegmentationType.LABELMAP}
-    if seg_type not in kinds:
-        raise UsageError(f"A DICOM segmentation is written as {' or '.join(kinds)}, not as {seg_type!r}.")
+    if seg_type not in (*kinds, "rtstruct"):
+        raise UsageError(f"A DICOM mask is written as {', '.join(kinds)} or rtstruct, not as {seg_type!r}.")
     if reference is None:
-        message = f"{path.name}: a DICOM segmentation refers to the image it was drawn on; name it (--reference)."
+        message = f"{path.name}: a DICOM mask refers to the image it was drawn on; name it (--reference)."
         raise UsageError(message, code="no_reference", path=path)
+    if seg_type == "rtstruct":
+        from segdesk.io.rtstruct.writing import write_rtstruct
+
+        write_rtstruct(labels, path, reference, overwrite=overwrite, report=report)
+        return
     write_seg(labels, path, Path(reference), kinds[seg_type], overwrite=overwrite, report=report)
 
 
