@@ -116,12 +116,6 @@ def _seg_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
     return seg_entry(path)
 
 
-def _seg_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
-    from segdesk.io.dicom_seg.reader import seg_entry
-
-    return seg_entry(path)
-
-
 def _kind_of(time_points: int, slices: int) -> SeriesKind:
     if time_points > 1:
         return SeriesKind.SERIES4D
@@ -138,6 +132,5 @@ _OPENERS: dict[Format, _Opener] = {
     Format.PNG: _raster_entry,
     Format.JPEG: _raster_entry,
     Format.TIFF: _raster_entry,
-    Format.DICOM_SEG: _seg_entry,
     Format.DICOM_SEG: _seg_entry,
 }
