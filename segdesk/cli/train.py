@@ -97,8 +97,9 @@ def _run(work: Callable[[Callable[[Event], None], Progress], None], console: Con
         def emit(event: Event) -> None:
             if console.json:
                 console.event(event)
-            elif text := _told(event):
-                console.note(text)
+            else:
+                for line in _told(event).splitlines():
+                    console.note(line)
 
         work(emit, report)
 
@@ -110,7 +111,7 @@ def _told(event: Event) -> str:
 
 
 def _progress(event: Event) -> str:
-    # Steps and time left are the bar's business.
+    """Return an event's own words; steps and time left are the bar's business."""
     return str(event.get("text", ""))
 
 
@@ -134,6 +135,7 @@ def _warning(event: Event) -> str:
 
 
 _TELLERS: dict[str, Callable[[Event], str]] = {
+    "plan": _progress,
     "progress": _progress,
     "validation": _validation,
     "warning": _warning,

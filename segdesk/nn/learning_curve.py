@@ -15,8 +15,8 @@ from segdesk.nn.fit import Fitted, History
 from segdesk.nn.folds import Member
 from segdesk.zoo.spec import ModelSpec
 
-_STILL_RISING = 0.9
-"""A best state in the last tenth of the run says that the run ended before the learning did."""
+_STILL_RISING, _GAIN = 0.9, 0.002
+"""A last tenth of the run that gained more than this says that the run ended before the learning did."""
 
 _FORGOTTEN = 0.01
 """A Dice this far below the best, at the end, is more than the noise from look to look."""
@@ -83,16 +83,21 @@ def story(fitted: Fitted) -> str:
     told.append(f"The Dice on cases that train nothing was {first:.3f} at the first look; {_kept(history)}")
     if fitted.stopped_early:
         told.append("As no later look was better, the training ended before its budget was used.")
-    elif history.best_step >= _STILL_RISING * fitted.steps:
+    elif _is_rising(fitted):
         told.append("It was still improving at the end: a longer training may help.")
     else:
-        told.append("Nothing after that was better: a longer training on the same cases is not expected to help.")
+        told.append("The end brought no more than that: a longer training on the same cases is not expected to help.")
     if last < history.best_dice - _FORGOTTEN:
         told.append(
             f"At the end it had fallen to {last:.3f}: the network began to learn its training cases by heart, "
             "and more cases would help most."
         )
     return " ".join(told)
+
+
+def _is_rising(fitted: Fitted) -> bool:
+    before = [dice for step, dice, _ in fitted.history.scores if step < _STILL_RISING * fitted.steps]
+    return fitted.history.best_dice > max(before, default=0.0) + _GAIN
 
 
 def _kept(history: History) -> str:

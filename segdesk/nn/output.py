@@ -45,6 +45,8 @@ class Outcome:
         On the test part.
     command : str
         The command line that did it.
+    plan : tuple of str
+        What was planned from the data, in words.
     """
 
     spec: ModelSpec
@@ -53,6 +55,7 @@ class Outcome:
     members: tuple[Member, ...]
     scores: tuple[CaseDice, ...]
     command: str
+    plan: tuple[str, ...] = ()
 
 
 def write_model(folder: Path, outcome: Outcome, *, overwrite: bool) -> ModelFolder:
@@ -114,11 +117,13 @@ def card(outcome: Outcome, weights_sha256: str) -> str:
     if training is not None:
         lines += [
             f"{training.dataset}. Licence of the data: {training.licence}.",
-            f"{len(training.training_cases)} cases trained the weights, {len(training.validation_cases)} chose the "
-            f"state that was kept, {len(outcome.scores)} were kept apart for the score below.",
+            f"{len(training.training_cases)} cases trained the weights, {_choosers(outcome)}, "
+            f"{len(outcome.scores)} were kept apart for the score below.",
         ]
     lines += ["", "## Labels", "", *(f"- {label.value}: {label.name}" for label in spec.labels)]
     lines += ["", "## Intensities", "", INTENSITIES]
+    if outcome.plan:
+        lines += ["", "## Plan", "", *(f"- {sentence}" for sentence in outcome.plan)]
     lines += ["", "## Training", "", "```", outcome.command, "```", "", _how(outcome), ""]
     lines += ["![Learning curve](learning_curve.png)", "", "## Score", "", *_score_lines(outcome), ""]
     lines += _across_lines(outcome)
@@ -126,9 +131,17 @@ def card(outcome: Outcome, weights_sha256: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _choosers(outcome: Outcome) -> str:
+    if len(outcome.members) > 1:
+        return "each fold of them chose the state of the network that did not train on it"
+    chosen_by = outcome.spec.training.validation_cases if outcome.spec.training else ()
+    return f"{len(chosen_by)} chose the state that was kept"
+
+
 def _how(outcome: Outcome) -> str:
     network, members = outcome.spec.network, outcome.members
-    lines = [f"{network.name} {dict(network.parameters)}. Numbers: model.json, recipe.toml, training_log.csv.", ""]
+    files = "model.json, recipe.toml, training_log.csv" if outcome.recipe.text else "model.json, training_log.csv"
+    lines = [f"{network.name} {dict(network.parameters)}. Numbers: {files}.", ""]
     if len(members) == 1:
         return "\n".join([*lines, story(members[0].fitted)])
     lines.append(

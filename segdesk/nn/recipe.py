@@ -90,6 +90,8 @@ class PreprocessingChoice:
         Empty: the median shape, as far as memory and time allow.
     normalisation : Normalisation
         Of every channel.
+    memory_mib : float
+        What a training step may use, where depth, patch and batch are planned; 0: by the device.
     """
 
     dimensions: int = 0
@@ -97,6 +99,12 @@ class PreprocessingChoice:
     spacing_kji_mm: tuple[float, ...] = ()
     patch_kji: tuple[int, ...] = ()
     normalisation: Normalisation = field(default_factory=lambda: Normalisation(kind="zscore", low=0.5, high=99.5))
+    memory_mib: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a budget that is none."""
+        if self.memory_mib < 0:
+            raise UsageError("memory_mib is 0 or more.")
 
 
 @dataclass(frozen=True, slots=True)

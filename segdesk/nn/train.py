@@ -17,7 +17,7 @@ from segdesk.nn.layouts import read_dataset
 from segdesk.nn.networks.ensemble import joined_weights
 from segdesk.nn.networks.registry import network_named, network_of
 from segdesk.nn.output import Outcome, command_line, write_model
-from segdesk.nn.plan import default_network, plan_model
+from segdesk.nn.plan import default_network, plan_training
 from segdesk.nn.prepare import divide
 from segdesk.nn.recipe import Recipe
 from segdesk.nn.recipe_file import read_recipe
@@ -96,7 +96,7 @@ class TrainSettings:
 def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     """Train a model and write its folder.
 
-    Emits ``progress``, ``validation`` and ``checkpoint`` events and, last, ``result`` with
+    Emits a ``plan``, ``progress``, ``validation`` and ``checkpoint`` events and, last, ``result`` with
     ``model``, ``metrics`` and ``test_cases``. The fold that chooses the best state is part of
     the training cases; the test part is looked at once, at the end. With a budget of steps on
     the CPU two runs with one seed and one number of threads are bitwise equal.
@@ -122,7 +122,10 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     material = load_material(dataset, divide(dataset, recipe.training.fold), report)
     for warning in material.warnings:
         emit({"event": "warning", **warning.to_json()})
-    spec = plan_model(dataset, material.train, recipe, settings.out.name)
+    planned_on = [*material.train, *material.fold] if settings.folds else material.train
+    plan = plan_training(dataset, planned_on, recipe, settings.out.name, device)
+    emit({"event": "plan", "text": "\n".join(plan.sentences)})
+    spec, recipe = plan.spec, plan.recipe
     run = Run(spec, recipe, material, settings.budget, settings.seed, work_folder(settings.out))
     members = _members(run, settings, Machine(device, settings.threads), emit, report)
     if settings.fold:
@@ -135,7 +138,7 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
         scores = score_cases(network, spec, material.test, report)
     changes = {"training": _record(material, recipe, members), "metrics": _metrics(material, members, scores, spec)}
     finished = spec.model_copy(update=changes)
-    outcome = Outcome(finished, weights, recipe, tuple(members), tuple(scores), _command(settings))
+    outcome = Outcome(finished, weights, recipe, tuple(members), tuple(scores), _command(settings), plan.sentences)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
     shutil.rmtree(run.folder, ignore_errors=True)
     steps = sum(member.fitted.steps for member in members)

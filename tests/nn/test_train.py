@@ -75,7 +75,7 @@ def test_the_folder_tells_where_the_weights_came_from(data: Path, tmp_path: Path
     seen = {case.patient_key for case in spec.training.seen}
     assert seen == {f"case_{n:02d}" for n in range(2, 8)}
     assert len(spec.training.validation_cases) >= 1
-    assert {event["event"] for event in events} == {"warning", "progress", "validation", "checkpoint", "result"}
+    assert {event["event"] for event in events} == {"warning", "plan", "progress", "validation", "checkpoint", "result"}
     names = {path.name for path in (tmp_path / "m").iterdir()}
     assert {"recipe.toml", "training_log.csv", "learning_curve.png", "test_scores.csv", "MODEL_CARD.md"} <= names
     rows = list(csv.DictReader((tmp_path / "m" / "training_log.csv").read_text().splitlines()))
