@@ -103,16 +103,16 @@ def desk_project(settings: SessionSettings) -> Project:
 
 
 def case_of_image(
-    project: Project, path: Path, series_uid: str, report: Progress, *, as_stack: bool = False
+    project: Project, path: Path, series_uid: str, report: Progress, *, as_stack: bool = False, name: str = ""
 ) -> CaseRecord:
-    """Return the case that shows this image, added to the project if new."""
+    """Return the case that shows this image, added to the project if new; `name` is the path's by default."""
     place = path.absolute()
     for case in project.cases():
         first = case.channels[0]
         if first.path == place and (not series_uid or first.series_uid == series_uid):
             return case
-    name = _free_name(project, _stem(place))
-    return project.add_case(name, {"image": place}, series_uid=series_uid, as_stack=as_stack, report=report)
+    free = _free_name(project, name or _stem(place))
+    return project.add_case(free, {"image": place}, series_uid=series_uid, as_stack=as_stack, report=report)
 
 
 def add_images(project: Project, path: Path, report: Progress) -> list[CaseRecord]:

@@ -71,7 +71,7 @@ class Opening:
 
         return self._arriving(title, load)
 
-    def path(self, path: Path, series_uid: str, *, as_stack: bool = False) -> Task[OpenCase | None]:
+    def path(self, path: Path, series_uid: str, *, as_stack: bool = False, name: str = "") -> Task[OpenCase | None]:
         """Return the task that opens a project folder or an image."""
         present, rater = self._state.project, self._state.rater.value
 
@@ -83,7 +83,7 @@ class Opening:
             if project is None or reader is None:
                 desk = load_project(desk_project(self._settings), self._settings)
                 project, reader = desk.project, desk.rater
-            record = case_of_image(project, path, series_uid, report, as_stack=as_stack)
+            record = case_of_image(project, path, series_uid, report, as_stack=as_stack, name=name)
             loaded = load_case(project, record.id, reader, report)
             case = _on_desk(serial, loaded)
             return case, _Arrival.of(case, loaded, desk)

@@ -140,7 +140,9 @@ class Session:
         """
         return self._opening.project(f"Opening {folder.name}", lambda: open_project(folder))
 
-    def open_path(self, path: Path, series_uid: str = "", *, as_stack: bool = False) -> Task[OpenCase | None]:
+    def open_path(
+        self, path: Path, series_uid: str = "", *, as_stack: bool = False, name: str = ""
+    ) -> Task[OpenCase | None]:
         """Return the task that opens whatever `path` is.
 
         Parameters
@@ -153,8 +155,10 @@ class Session:
             Which series, where the folder holds several.
         as_stack : bool
             Open a series that is no regular volume as slices with a place each.
+        name : str
+            Of the case, if it is new; after the path by default.
         """
-        return self._opening.path(path, series_uid, as_stack=as_stack)
+        return self._opening.path(path, series_uid, as_stack=as_stack, name=name)
 
     def add_images(self, images: Sequence[Path]) -> Task[tuple[CaseRecord, ...]]:
         """Return the task that adds each image file, or each series of a folder, as a case.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
@@ -32,6 +32,7 @@ from segdesk.ui.theme import GRID_PX, Role, Theme, set_role
 from segdesk.ui.views.series_tree import SeriesTree, summary_text
 
 _SIZE_PX = (1216, 720)
+_SCREEN_SHARE = 0.92
 _SMALLEST_PX = (960, 560)
 _SEARCH_PX = 240
 
@@ -65,7 +66,7 @@ class SeriesBrowserDialog(QDialog):
     def __init__(self, path: Path, jobs: Jobs, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Open {path.name}")
-        self.resize(*_SIZE_PX)
+        self.resize(QSize(*_SIZE_PX).boundedTo(self.screen().availableSize() * _SCREEN_SHARE))
         self.setMinimumSize(*_SMALLEST_PX)
         self._path, self._jobs, self._theme = path, jobs, theme
         self._choice: SeriesChoice | None = None

@@ -168,7 +168,8 @@ def preview_of(volume: Volume) -> Preview:
     Preview
         Radiological orientation, true proportions, one window for all.
     """
-    plane = planes_of(volume.geometry)[0]
+    # Slices as they were taken: a coronal series is looked at in coronal slices.
+    plane = next(each for each in planes_of(volume.geometry) if each.normal_axis == 0)
     window = start_window(volume)
     is_film = plane.slice_count == 1 and volume.time_points > 1
     total = volume.time_points if is_film else plane.slice_count

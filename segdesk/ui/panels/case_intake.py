@@ -180,7 +180,10 @@ class CaseIntake(QObject):
             self.mask_asked.emit(row.entry.paths[0] if row.entry.paths else row.path)
             self._take_next()
             return
-        self._run(lambda: self._session.open_path(row.path, row.series_uid, as_stack=row.is_stack), self._on_opened)
+        self._run(lambda: self._opening(row), self._on_opened)
+
+    def _opening(self, row: SeriesRow) -> Task[Any]:
+        return self._session.open_path(row.path, row.series_uid, as_stack=row.is_stack, name=row.name)
 
     def _add(self, rows: Sequence[SeriesRow]) -> None:
         project = self._session.project
@@ -195,7 +198,7 @@ class CaseIntake(QObject):
             if rest:
                 self._add(rest)
 
-        self._run(lambda: self._session.open_path(first.path, first.series_uid, as_stack=first.is_stack), add_rest)
+        self._run(lambda: self._opening(first), add_rest)
 
     def _on_added(self, added: Added) -> None:
         if added.problems:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtCore import Signal as QtSignal
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QPixmap
+from PySide6.QtGui import QColor, QFont, QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QTreeView, QWidget
 
 from segdesk.io.series import Refusal
@@ -44,6 +44,10 @@ def _nothing(row: SeriesRow) -> str:
     return ""
 
 
+def _what(row: SeriesRow) -> str:
+    return " · ".join(part for part in (row.entry.modality, row.kind_text) if part)
+
+
 def _spacing(row: SeriesRow) -> str:
     text = spacing_text(row.entry)
     return "spacing not known" if text == UNDEFINED else f"{text} mm"
@@ -59,14 +63,13 @@ def _more_remarks(row: SeriesRow) -> str:
 
 
 COLUMNS = (
-    _SeriesColumn("Series", lambda row: row.name, lambda row: row.kind_text, 0),
-    _SeriesColumn("Modality", lambda row: row.entry.modality, _nothing, 72),
+    _SeriesColumn("Series", lambda row: row.name, _what, 0),
     _SeriesColumn(
         "Voxels, spacing", lambda row: voxels_text(row.entry), _spacing, 176,
         "Columns × rows × slices, and the distance of voxel centres", is_number=True,
     ),
     _SeriesColumn("Files", lambda row: str(row.entry.files), _nothing, 64, is_number=True),
-    _SeriesColumn("Remarks", _first_remark, _more_remarks, 208, "What one must know before opening it"),
+    _SeriesColumn("Remarks", _first_remark, _more_remarks, 0, "What one must know before opening it"),
 )  # fmt: skip
 """From left to right."""
 
@@ -98,7 +101,7 @@ class SeriesTreeModel(QAbstractItemModel):
         super().__init__(parent)
         self._choice, self._previews, self._theme = choice, previews, theme
         self._groups: tuple[_Group, ...] = ()
-        self._pixmaps: dict[str, QPixmap] = {}
+        self._icons: dict[str, QIcon] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -236,14 +239,14 @@ class SeriesTreeModel(QAbstractItemModel):
             return glyph_pixmap(Glyph.ALERT if row.is_stack else Glyph.WARNING, colour, _ICON_PX, 2.0)
         return None
 
-    def _picture(self, row: SeriesRow) -> QPixmap:
+    def _picture(self, row: SeriesRow) -> QIcon:
         uid = row.entry.uid
-        if uid not in self._pixmaps:
+        if uid not in self._icons:
             picture = self._previews.small(row)
             if picture is None:
-                return _blank(self._theme.tokens.colour("raised"))
-            self._pixmaps[uid] = pixmap_of(picture, SMALL_PX / _PICTURE_PX)
-        return self._pixmaps[uid]
+                return QIcon(_blank(self._theme.tokens.colour("raised")))
+            self._icons[uid] = _plain_icon(pixmap_of(picture, SMALL_PX / _PICTURE_PX))
+        return self._icons[uid]
 
 
 class SeriesTree(QTreeView):
@@ -338,7 +341,6 @@ class SeriesTree(QTreeView):
         self.setIconSize(QSize(_PICTURE_PX, _PICTURE_PX))
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setAllColumnsShowFocus(True)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.header()
@@ -367,6 +369,13 @@ def summary_text(choice: SeriesChoice) -> str:
 
 def _tip(row: SeriesRow) -> str:
     return "\n".join(f"{each.text} {each.what_to_do}" for each in row.remarks)
+
+
+def _plain_icon(pixmap: QPixmap) -> QIcon:
+    """Return an icon that a selection does not tint: the grey values are the image's."""
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def _blank(colour: QColor) -> QPixmap:

@@ -37,6 +37,8 @@ class TwoLineDelegate(QStyledItemDelegate):
             super().paint(painter, option, index)
             return
         self.initStyleOption(option, index)
+        # Selected rows are filled; the style's focus frame would tint the pictures.
+        option.state &= ~QStyle.StateFlag.State_HasFocus
         first, option.text = option.text, ""
         option.widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
         colour = index.data(Qt.ItemDataRole.ForegroundRole) or self._theme.tokens.colour("text")
