@@ -10,7 +10,6 @@ from pydicom.dataset import Dataset, FileDataset
 
 from segdesk.core.progress import Cancelled
 from segdesk.core.volume import IntensityUnit, Window
-from segdesk.errors import ReadError
 from segdesk.io import read_volume, scan
 from tests.io.dicom_maker import axial, slice_dataset, write_series
 
@@ -87,11 +86,3 @@ def test_reading_can_be_cancelled(tmp_path: Path) -> None:
 
     with pytest.raises(Cancelled):
         entry.read(stop)
-
-
-def test_segmentations_are_no_images(tmp_path: Path) -> None:
-    dataset = slice_dataset(_PIXELS, (0, 0, 0))
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
-    with pytest.raises(ReadError, match="segmentation") as caught:
-        read_volume(_saved(dataset, tmp_path / "seg.dcm"))
-    assert caught.value.code == "not_an_image"

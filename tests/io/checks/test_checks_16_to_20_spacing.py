@@ -55,6 +55,16 @@ def test_check_16_a_film_says_where_its_mm_hold(
     assert entry.orientation == "unknown"
 
 
+def test_check_16_detector_mm_are_divided_by_a_known_magnification(tmp_path: Path) -> None:
+    film = slice_dataset(_PIXELS, (0, 0, 0))
+    film.Modality, film.ImagerPixelSpacing, film.PixelSpacing = "DX", [0.3, 0.15], None
+    film.EstimatedRadiographicMagnificationFactor = 1.5
+    entry = scan(_saved(film, tmp_path / "film.dcm")).series[0]
+    assert entry.spacing_kji_mm is not None
+    assert entry.spacing_kji_mm[1:] == pytest.approx((0.2, 0.1))
+    assert "detector_spacing" not in {warning.code for warning in entry.warnings}
+
+
 def test_check_16_detector_mm_are_labelled_and_never_used_in_3d(tmp_path: Path) -> None:
     film = slice_dataset(_PIXELS, (0, 0, 0))
     film.Modality, film.ImagerPixelSpacing, film.PixelSpacing = "DX", [0.2, 0.1], None

@@ -346,11 +346,20 @@ def test_check_29_uih_tiles_that_cannot_be_placed_are_never_one_slice(tmp_path: 
     assert caught.value.code == "bad_geometry"
 
 
-def test_check_29_a_damaged_sequence_of_uih_positions_is_one_typed_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xfe\xff\x00\xe0\xff\x00\x00\x00junk",
+        b"\xfe\xff\x00\xe0\x08",
+        b"\xfe\xff",
+        b"no sequence at all, just words..",
+    ],
+)
+def test_check_29_a_damaged_sequence_of_uih_positions_is_one_typed_error(tmp_path: Path, content: bytes) -> None:
     dataset, _ = _uih_tiled(2, 1)
     block = dataset.private_block(0x0065, "Image Private Header")
     del block[0x51]
-    block.add_new(0x51, "UN", b"\xfe\xff\x00\xe0\xff\x00\x00\x00junk")
+    block.add_new(0x51, "UN", content)
     with pytest.raises(ReadError) as caught:
         read_volume(_saved(dataset, tmp_path / "a.dcm"))
     assert caught.value.code == "bad_geometry"
