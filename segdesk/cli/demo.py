@@ -20,7 +20,9 @@ from segdesk.demo.story import Demo, DemoOutcome, DemoSettings
 from segdesk.errors import SaveFailed, Warn, WorkerError
 from segdesk.report.render import render
 from segdesk.session import ScoreEntry, Session
-from segdesk.workers import InferenceWorker, TrainingWorker
+from segdesk.workers.inference import InferenceWorker
+from segdesk.workers.module_command import module_command
+from segdesk.workers.training import TrainingWorker
 from segdesk.zoo.catalogue import find_model
 
 PLATFORM_VARIABLE = "QT_QPA_PLATFORM"
@@ -52,7 +54,7 @@ def demo(
     payload = _payload(outcome, settings, report)
     console.show(payload, lambda page: _page(page, payload))
     if not headless:
-        subprocess.call([sys.executable, "-m", "segdesk", str(outcome.project)])
+        subprocess.call(module_command("segdesk", str(outcome.project)))
 
 
 def has_display() -> bool:
@@ -68,7 +70,7 @@ def _untrained(folder: Path) -> Path:
     """Make the 2D model in a child process: torch never enters this one, which may become the window's."""
     target = folder / "models" / "classic-unet-untrained"
     done = subprocess.run(
-        [sys.executable, "-m", "segdesk.nn.untrained", str(target)], capture_output=True, text=True, check=False
+        module_command("segdesk.nn.untrained", str(target)), capture_output=True, text=True, check=False
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]

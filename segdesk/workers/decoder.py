@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import queue
-import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,13 @@ from segdesk.errors import ReadError
 from segdesk.paths import user_log_folder
 from segdesk.workers.decoder_exchange import POLL_S, Call, DecoderDied, Exchange, FoundScan, Seat
 from segdesk.workers.messages import Message
+from segdesk.workers.module_command import module_command
 from segdesk.workers.plain_values import Packer
 from segdesk.workers.shared_array import remove_leftovers
 
 T = TypeVar("T")
 
-SERVE_COMMAND = (sys.executable, "-m", "segdesk.workers.decoder_serve")
+SERVE_COMMAND = module_command("segdesk.workers.decoder_serve")
 
 CHILDREN = 2
 """So many files are read at once: one for the user, one for the pictures of the case list."""

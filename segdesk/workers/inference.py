@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import weakref
@@ -23,10 +22,11 @@ from segdesk.errors import UsageError, WorkerError
 from segdesk.paths import user_log_folder
 from segdesk.workers.child_process import ChildProcess
 from segdesk.workers.messages import Message, error_from_json, options_to_json, volume_to_json
+from segdesk.workers.module_command import module_command
 from segdesk.workers.shared_array import ArrayRef, OwnedBlocks
 from segdesk.zoo.model_folder import ModelFolder
 
-SERVE_COMMAND = (sys.executable, "-m", "segdesk.nn.serve")
+SERVE_COMMAND = module_command("segdesk.nn.serve")
 
 HUNG_S = 4.0
 """A child silent for so long hangs: it sends a beat twice a second."""

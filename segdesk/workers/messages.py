@@ -1,8 +1,8 @@
 """What goes over the pipe between window and a child: one JSON object a line.
 
 For inference, parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities",
-"uncertainty"}`` and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|"cancelled", "id", ...}``.
-Names of patients and files of images are never sent.
+"uncertainty"}`` and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|
+"cancelled", "id", ...}``. Names of patients and files of images are never sent.
 """
 
 from __future__ import annotations

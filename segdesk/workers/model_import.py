@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import ImportRefused, WorkerError
+from segdesk.workers.module_command import module_command
 from segdesk.zoo.foreign.card import card_of
 from segdesk.zoo.foreign.contract import ModelContract, contract_of
 from segdesk.zoo.foreign.conversion import OUTPUT_NAME, ConversionJob, ConversionResult, read_result, write_job
@@ -25,7 +25,7 @@ from segdesk.zoo.model_folder import CARD_NAME, SPEC_NAME, WEIGHTS_NAME, ModelFo
 from segdesk.zoo.spec import ImportRecord, ModelSpec
 from segdesk.zoo.writer import write_model_folder
 
-CONVERT_COMMAND = (sys.executable, "-m", "segdesk.nn.importing")
+CONVERT_COMMAND = module_command("segdesk.nn.importing")
 
 TIME_LIMIT_S = 900.0
 """Wall time a conversion may take; the child limits its processor time by itself."""

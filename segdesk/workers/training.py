@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,9 +16,10 @@ from segdesk.core.training import TrainingEvent, TrainingJob
 from segdesk.errors import NotFound, WorkerError
 from segdesk.workers.events import EventsReader
 from segdesk.workers.job_file import LOG_NAME, RUN_NAME, events_file, stop_file, write_job, write_json
+from segdesk.workers.module_command import module_command
 from segdesk.workers.process_identity import ProcessIdentity
 
-FINETUNE_COMMAND = (sys.executable, "-m", "segdesk.nn.finetune")
+FINETUNE_COMMAND = module_command("segdesk.nn.finetune")
 
 SILENT_S = 5.0
 """A child that beats once a second and was silent for so long is reported."""
