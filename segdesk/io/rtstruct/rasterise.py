@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from segdesk.core.geometry import Geometry, Grid
 from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import GeometryMismatch, Warn
+from segdesk.io.limits import require_size
 from segdesk.io.rtstruct.planes import NEAR_SLICE, ON_SLICE, PlacedContours, place_contours
 from segdesk.io.rtstruct.scanline import FilledBox, fill
 from segdesk.io.rtstruct.structure_set import Contour, Roi, StructureSet
@@ -76,10 +79,12 @@ def rasterise(structures: StructureSet, grid: Grid, report: Progress = silent) -
         Code ``frame_of_reference`` for another frame; ``geometry_mismatch`` when the image
         has no place in the patient, when no contour lies inside it, or when most contours
         lie between its slices.
+    NeedsConsent
+        When so many regions overlap that their layers would not be read without asking.
     """
     _require_same_frame(structures, grid)
     labels, renumbered = labels_of(structures.rois)
-    layers = _Layers(grid.shape_kji, max((each.value for each in labels), default=0))
+    layers = _Layers(structures.path, grid.shape_kji, max((each.value for each in labels), default=0))
     findings = _Findings.none()
     for number, (roi, label) in enumerate(zip(structures.rois, labels, strict=True)):
         report(number, len(structures.rois), f"Filling {roi.name}")
@@ -92,10 +97,12 @@ def rasterise(structures: StructureSet, grid: Grid, report: Progress = silent) -
 class _Layers:
     """Label arrays; a region goes into the first one where it overlaps nothing."""
 
-    def __init__(self, shape_kji: tuple[int, int, int], highest: int) -> None:
+    def __init__(self, path: Path, shape_kji: tuple[int, int, int], highest: int) -> None:
+        self._path = path
         self._shape_kji = shape_kji
         self._is_wide = highest > 255
-        self.arrays: list[LabelArray] = [self._empty()]
+        self.arrays: list[LabelArray] = []
+        self.arrays.append(self._empty())
 
     def paint(self, boxes: Sequence[tuple[int, FilledBox]], value: int) -> None:
         """Write a region, given as boxes on slices."""
@@ -107,6 +114,9 @@ class _Layers:
             free[k][box.window][box.mask] = value
 
     def _empty(self) -> LabelArray:
+        needed = (len(self.arrays) + 1) * math.prod(self._shape_kji) * (2 if self._is_wide else 1)
+        # Contours say nothing of the voxels they enclose, so no ratio is suspicious.
+        require_size(self._path, needed, needed)
         return np.zeros(self._shape_kji, np.uint16) if self._is_wide else np.zeros(self._shape_kji, np.uint8)
 
 
@@ -191,19 +201,8 @@ def _says_nothing_of_holes(contours: Sequence[Contour], members: Sequence[int]) 
 
 def _cross(polygons: Sequence[Polygon], shape_ji: tuple[int, int]) -> bool:
     """Whether two contours share voxels without one lying in the other: no hole, but a doubtful drawing."""
-    for one, other in combinations(polygons, 2):
-        if (one.max(axis=0) < other.min(axis=0)).any() or (other.max(axis=0) < one.min(axis=0)).any():
-            continue
-        masks = []
-        for polygon in (one, other):
-            box = fill([polygon], shape_ji)
-            mask = np.zeros(shape_ji, np.bool_)
-            mask[box.window] = box.mask
-            masks.append(mask)
-        common = int((masks[0] & masks[1]).sum())
-        if 0 < common < min(int(masks[0].sum()), int(masks[1].sum())):
-            return True
-    return False
+    boxes = [fill([polygon], shape_ji) for polygon in polygons]
+    return any(0 < one.common(other) < min(one.count, other.count) for one, other in combinations(boxes, 2))
 
 
 def _require_same_frame(structures: StructureSet, grid: Grid) -> None:

@@ -23,6 +23,9 @@ ON_OUTLINE = 0.01
 """A centre this near to an outline, in voxels, lies on it; coordinates are often rounded to 0.01 mm."""
 
 
+_STEPS_AT_ONCE = 1 << 22
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FilledBox:
     """A mask on a part of a slice: rows from `row`, columns from `column`."""
@@ -36,6 +39,26 @@ class FilledBox:
         """The part of the slice, for indexing."""
         rows, columns = self.mask.shape
         return slice(self.row, self.row + rows), slice(self.column, self.column + columns)
+
+    @property
+    def count(self) -> int:
+        """Number of voxels."""
+        return int(np.count_nonzero(self.mask))
+
+    def common(self, other: FilledBox) -> int:
+        """Return the number of voxels that both have."""
+        low = max(self.row, other.row), max(self.column, other.column)
+        high = (
+            min(self.row + self.mask.shape[0], other.row + other.mask.shape[0]),
+            min(self.column + self.mask.shape[1], other.column + other.mask.shape[1]),
+        )
+        if high[0] <= low[0] or high[1] <= low[1]:
+            return 0
+        parts = [
+            box.mask[low[0] - box.row : high[0] - box.row, low[1] - box.column : high[1] - box.column]
+            for box in (self, other)
+        ]
+        return int(np.count_nonzero(parts[0] & parts[1]))
 
 
 def fill(polygons_ji: Sequence[NDArray[np.float64]], shape_ji: tuple[int, int]) -> FilledBox:
@@ -79,14 +102,15 @@ def _box(edges: NDArray[np.float64], shape_ji: tuple[int, int]) -> tuple[NDArray
 def _inside(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Count crossings along each column: every edge flips all voxels below it."""
     rows, columns = shape
-    first = np.clip(np.ceil(edges[:, 1]), 0, columns).astype(np.int64)
-    # Half-open, so that a corner on a column is crossed once.
-    stop = np.clip(np.ceil(edges[:, 3]), 0, columns).astype(np.int64)
-    number, column = _steps(first, stop)
-    row = np.clip(np.ceil(_along(edges[number], column)), 0, rows).astype(np.int64)
     flips = np.zeros((rows + 1, columns), np.uint8)
-    # Wraps around at 256, which leaves odd and even as they are.
-    np.add.at(flips, (row, column), 1)
+    for part in _blocks(edges, columns):
+        first = np.clip(np.ceil(part[:, 1]), 0, columns).astype(np.int64)
+        # Half-open, so that a corner on a column is crossed once.
+        stop = np.clip(np.ceil(part[:, 3]), 0, columns).astype(np.int64)
+        number, column = _steps(first, stop)
+        row = np.clip(np.ceil(_along(part[number], column)), 0, rows).astype(np.int64)
+        # Wraps around at 256, which leaves odd and even as they are.
+        np.add.at(flips, (row, column), 1)
     parity = np.bitwise_xor.accumulate(flips[:rows], axis=0) & 1
     return np.asarray(parity, dtype=np.uint8).view(np.bool_)
 
@@ -95,13 +119,20 @@ def _outline(edges: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.b
     """Return the voxels whose centre lies on an edge."""
     mask = np.zeros(shape, np.bool_)
     is_flat = np.abs(edges[:, 2] - edges[:, 0]) <= edges[:, 3] - edges[:, 1]
-    row, column = _centres_on(edges[is_flat], shape)
-    mask[row, column] = True
+    for part in _blocks(edges[is_flat], shape[1]):
+        row, column = _centres_on(part, shape)
+        mask[row, column] = True
     turned = edges[~is_flat][:, [1, 0, 3, 2]]
     turned = np.where((turned[:, 1] > turned[:, 3])[:, None], turned[:, [2, 3, 0, 1]], turned)
-    column, row = _centres_on(turned, (shape[1], shape[0]))
-    mask[row, column] = True
+    for part in _blocks(turned, shape[0]):
+        column, row = _centres_on(part, (shape[1], shape[0]))
+        mask[row, column] = True
     return mask
+
+
+def _blocks(edges: NDArray[np.float64], columns: int) -> list[NDArray[np.float64]]:
+    """Split the edges, so that a contour of a million points does not cross all columns at once."""
+    return np.array_split(edges, len(edges) * columns // _STEPS_AT_ONCE + 1)
 
 
 def _centres_on(edges: NDArray[np.float64], shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

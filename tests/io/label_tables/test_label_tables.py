@@ -13,7 +13,7 @@ from segdesk.core.geometry import Geometry
 from segdesk.core.labels import Code, Concept, Label, LabelMap, LabelTable
 from segdesk.errors import ReadError, UnsupportedFormat, UsageError, WriteError
 from segdesk.io import write_labels
-from segdesk.io.label_tables import TableFormat, read_label_table, write_label_table
+from segdesk.io.label_tables import TableFormat, files, read_label_table, write_label_table
 
 _SLICER = """# Color table file C:/Users/x/Segmentation-label_ColorTable.ctbl
 # 4 values
@@ -181,6 +181,20 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_other_text_is_no_table(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnsupportedFormat):
         _read(tmp_path, text, "a.dat")
+
+
+def test_a_table_far_too_large_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_TABLE_BYTES", 20)
+    with pytest.raises(UnsupportedFormat):
+        _read(tmp_path, _SLICER, "a.ctbl")
+
+
+def test_what_reads_back_differently_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "read_label_table", lambda path: LabelTable())
+    with pytest.raises(WriteError) as caught:
+        write_label_table(LabelTable([Label(1, "a", (1, 2, 3))]), tmp_path / "t.ctbl")
+    assert caught.value.code == "verify_failed"
+    assert not (tmp_path / "t.ctbl").exists()
 
 
 def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:

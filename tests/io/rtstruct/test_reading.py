@@ -16,9 +16,10 @@ from skimage.measure import points_in_poly
 
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import Code, Concept, LabelMap
-from segdesk.errors import GeometryMismatch, ReadError, UsageError
+from segdesk.errors import GeometryMismatch, NeedsConsent, ReadError, UsageError
 from segdesk.io import read_labels, read_volume, scan
 from segdesk.io.label_tables import read_label_table
+from segdesk.io.limits import SizePolicy, use_policy
 from tests.io.dicom_maker import slice_dataset
 from tests.io.rtstruct.structure_sets import (
     ALL_PLANES,
@@ -108,6 +109,13 @@ def test_regions_that_overlap_are_kept_in_layers(tmp_path: Path) -> None:
     assert len(labels.layers) == 2
     counts = {value: sum(int((layer == value).sum()) for layer in labels.layers) for value in (1, 2, 3)}
     assert counts == {1: 64, 2: 81, 3: 12}
+
+
+def test_more_layers_than_may_be_read_without_asking_are_refused(tmp_path: Path) -> None:
+    planes = axial()
+    rois = [DrawnRoi(n, str(n), closed(planes.points(2, square(1.5, 1.5, 9.5, 9.5)))) for n in (1, 2, 3)]
+    with use_policy(SizePolicy(max_bytes=2 * 5 * 24 * 30)), pytest.raises(NeedsConsent):
+        _read(tmp_path, planes, *rois)
 
 
 def test_inner_contours_are_holes_and_so_are_keyholes_and_xor_contours(tmp_path: Path) -> None:

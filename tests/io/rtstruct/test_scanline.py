@@ -101,6 +101,13 @@ def test_what_lies_outside_the_slice_is_cut_off() -> None:
     assert not _filled(square(50, 50, 60, 60)).any()
 
 
+def test_a_contour_of_very_many_points_is_filled_in_parts() -> None:
+    angles = np.linspace(0, 2 * np.pi, 300_000, endpoint=False)
+    circle = np.column_stack([14 + 9.7 * np.sin(angles), 16 + 9.7 * np.cos(angles)])
+    expected = (np.linalg.norm(_centres() - [14, 16], axis=1) < 9.7).reshape(_SHAPE)
+    assert np.array_equal(_filled(circle), expected)
+
+
 def test_what_lies_between_the_centres_is_no_voxel() -> None:
     assert not _filled([(3.5, 3.5)]).any()
     assert not _filled(square(3.1, 3.1, 3.9, 3.9)).any()
