@@ -1,6 +1,4 @@
-"""Child processes for inference and training, seen from the parent; no torch."""
+"""Child processes for inference, training and decoding, seen from the parent; no torch.
 
-from segdesk.workers.inference import InferenceWorker
-from segdesk.workers.training import TrainingRun, TrainingWorker
-
-__all__ = ["InferenceWorker", "TrainingRun", "TrainingWorker"]
+Nothing is imported here: the decoder must not wait for what the others need.
+"""

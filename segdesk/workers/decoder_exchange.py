@@ -105,6 +105,10 @@ class Seat:
             child.end(at_once=at_once)
 
 
+class _DiedIdleError(Exception):
+    """The child died before it began with the request."""
+
+
 ReadEntry = Callable[[FoundScan, int, Progress], Any]
 """Reads an entry of a scan by its number."""
 
@@ -132,9 +136,22 @@ class Exchange:
         self._progress: tuple[int, int, str] = (0, 0, "")
         self._last_step = time.monotonic()
         self._refs: list[ArrayRef] = []
+        self._has_begun = False
 
     def run(self) -> tuple[Any, Message]:
         """Return the value and the answer it came in."""
+        try:
+            return self._run()
+        except _DiedIdleError:
+            # That says nothing of this file: the next child gets the request.
+            self._seat.drop()
+            self._child = self._seat.running_child()
+        try:
+            return self._run()
+        except _DiedIdleError as error:
+            raise self._child.failure("ended again and again") from error
+
+    def _run(self) -> tuple[Any, Message]:
         self._wait_until_ready()
         with OwnedBlocks() as blocks:
             self._place = blocks.reserve((PLACE_BYTES,), "u1")
@@ -145,6 +162,8 @@ class Exchange:
             except DecoderDied:
                 raise
             except WorkerError as error:
+                if not self._has_begun:
+                    raise _DiedIdleError from error
                 raise self._death("decoder_crashed", "crashed") from error
             except BaseException:
                 self._stop()
@@ -183,14 +202,14 @@ class Exchange:
             self._watch()
             if message is None or message.get("id") != self.id:
                 continue
-            self._last_step = time.monotonic()
+            self._last_step, self._has_begun = time.monotonic(), True
             if message["event"] == "progress":
                 self._progress = message["done"], message["total"], message["text"]
             elif message["event"] == "size":
                 self._image_bytes = max(self._image_bytes, int(message["bytes"]))
             elif message["event"] == "room":
                 self._make_room(message["arrays"])
-            else:
+            elif message["event"] != "begun":
                 return message
 
     def _watch(self) -> None:
@@ -205,7 +224,10 @@ class Exchange:
             raise self._death("decoder_hung", "does not come to an end")
 
     def _make_room(self, arrays: Sequence[Message]) -> None:
-        self._refs = [self._blocks.reserve(each["shape"], each["dtype"]) for each in arrays]
+        try:
+            self._refs = [self._blocks.reserve(each["shape"], each["dtype"]) for each in arrays]
+        except WorkerError as error:
+            raise ReadError(error.message, code="out_of_memory", path=self._call.path) from error
         self._child.send({"op": "room", "id": self.id, "refs": [ref.to_json() for ref in self._refs]})
 
     def _value(self, answer: Message) -> Any:

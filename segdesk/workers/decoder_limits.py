@@ -15,8 +15,11 @@ Stored values, result, and temporaries in float64 while a scale is applied or a 
 checked: the readers of `segdesk.io` take at most 4 times.
 """
 
-SILENCE_S = 5.0
-"""A decoder that gives no sign of life for this long, and its share below, hangs (RELIABILITY.md)."""
+SILENCE_S = 10.0
+"""A decoder that gives no sign of life for this long, and its share below, hangs.
+
+A busy machine may starve it for seconds; the user can cancel at any time.
+"""
 
 STEP_S = 30.0
 """A decoder that gets no further for this long, and its share below, hangs: a slow share needs seconds a file."""

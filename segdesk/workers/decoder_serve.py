@@ -6,7 +6,7 @@ message there.
 
 Parent: ``{"op": "call", "id", "function", "arguments", "policy", "marked", "place"}``,
 ``{"op": "read", "id", "scan", "number", "policy", "place"}``, ``{"op": "room", "id", "refs"}``.
-Child: ``{"event": "size"|"room"|"result"|"gone"|"error"|"cancelled", "id", ...}``.
+Child: ``{"event": "begun"|"size"|"room"|"result"|"gone"|"error"|"cancelled", "id", ...}``.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Decoder:
 
     def answer(self, request: Message) -> Message:
         """Do what a request asks; whatever goes wrong is told."""
+        self._line.send({"event": "begun", "id": request["id"]})
         blocks = BorrowedBlocks()
         try:
             with self._watched(request, blocks):

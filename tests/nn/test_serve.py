@@ -17,7 +17,7 @@ from segdesk.core.volume import Volume
 from segdesk.errors import ModelError
 from segdesk.nn import serve
 from segdesk.nn.predict import predict
-from segdesk.workers import InferenceWorker
+from segdesk.workers.inference import InferenceWorker
 from segdesk.workers.messages import options_to_json
 from segdesk.workers.parent_line import ParentLine
 from tests.builders import oblique_geometry
@@ -94,7 +94,7 @@ from segdesk.core.geometry import Geometry
 from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.core.progress import silent
 from segdesk.core.volume import Volume
-from segdesk.workers import InferenceWorker
+from segdesk.workers.inference import InferenceWorker
 volume = Volume(np.full((4, 9, 8), 99.0), Geometry.from_spacing((4, 9, 8)))
 worker = InferenceWorker(Path({str(tmp_path)!r}))
 labels = worker({{"image": volume}}, Path({str(model.path)!r}), PredictOptions("cpu"), silent).labels

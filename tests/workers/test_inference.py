@@ -276,7 +276,7 @@ def test_old_logs_are_removed(make_worker: MakeWorker, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from segdesk.workers import InferenceWorker\n"
+        "import sys, time; from pathlib import Path; from segdesk.workers.inference import InferenceWorker\n"
         f"w = InferenceWorker(Path({str(tmp_path)!r}), (sys.executable, {str(FAKE)!r}, 'answer')); w.warm_up()\n"
         "print(w.pid, flush=True); time.sleep(60)"
     )

@@ -144,7 +144,7 @@ def test_the_child_outlives_the_process_that_started_it(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from segdesk.core.training import TrainingJob
-from segdesk.workers import TrainingWorker
+from segdesk.workers.training import TrainingWorker
 folder = Path({str(tmp_path)!r})
 job = TrainingJob(folder / "job", folder, folder / "out", steps=1, device="wait")
 TrainingWorker((sys.executable, {str(FAKE)!r})).start(job)
