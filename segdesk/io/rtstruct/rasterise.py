@@ -150,8 +150,8 @@ def _boxes(roi: Roi, grid: Grid, findings: _Findings) -> Iterator[tuple[int, Fil
     by_slice = _by_slice(roi, placed, grid, findings)
     for k, members in sorted(by_slice.items()):
         polygons = _distinct([placed.points_ji[n] for n in members])
-        is_odd = len(polygons) < len(members)
-        if is_odd or (_says_nothing_of_holes(contours, members) and _cross(polygons, grid.shape_kji[1:])):
+        is_repeated = len(polygons) < len(members)
+        if is_repeated or (_says_nothing_of_holes(contours, members) and _cross(polygons, grid.shape_kji[1:])):
             findings.crossing[roi.name].append(k)
         box = fill(polygons, grid.shape_kji[1:])
         if not box.mask.any():
