@@ -240,6 +240,46 @@ def test_the_first_images_without_a_project_go_to_the_desk_project(
     assert [summary.case.name for summary in window.desktop.session.cases] == ["even", "tilted", "file"]
 
 
+def test_the_next_folder_has_a_browser_of_its_own(
+    qtbot: QtBot, shown: tuple[MainWindow, Session], study: Path, tmp_path: Path
+) -> None:
+    window, _ = shown
+    intake = window.desktop._intake
+    (tmp_path / "more").mkdir()
+    for number in range(2):
+        image_file(tmp_path / "more", f"more-{number}", number)
+    intake.take_paths([study, tmp_path / "more"])
+    first = browser(qtbot, window)
+    first.reject()
+    qtbot.waitUntil(lambda: bool(intake.dialog and intake.dialog is not first and intake.dialog.choice), timeout=10_000)
+    settle(qtbot, window)
+    assert [row.name for row in intake.dialog.choice.rows] == ["more-0", "more-1"]
+    intake.dialog.reject()
+    settle(qtbot, window)
+    assert intake.dialog is None
+
+
+def test_a_mask_of_a_folder_is_added_to_the_open_case(
+    qtbot: QtBot, shown: tuple[MainWindow, Session], tmp_path: Path, shared_data: Path
+) -> None:
+    window, _ = shown
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    for name in ("ct_image.dcm", "seg_image_ct_binary_single_frame.dcm"):
+        (folder / name).write_bytes((shared_data / "dicom-seg-rtstruct/highdicom" / name).read_bytes())
+    window.open_paths([folder])
+    dialog = browser(qtbot, window)
+    (mask,) = (row for row in dialog.choice.rows if row.entry.is_mask)
+    assert not dialog.choice.is_chosen(mask)
+    select(dialog, mask.name)
+    assert dialog.open_button.text() == "Add to the open case"
+    dialog.open_button.click()
+    settle(qtbot, window)
+    asked = window.desktop.exchange.dialog
+    assert asked.choice.found.path.name == "seg_image_ct_binary_single_frame.dcm"
+    asked.reject()
+
+
 def test_a_lone_file_is_opened_without_a_question(
     qtbot: QtBot, shown: tuple[MainWindow, Session], tmp_path: Path
 ) -> None:

@@ -147,8 +147,7 @@ class SeriesBrowserDialog(QDialog):
     def _on_current(self, value: SeriesRow | Refusal | None) -> None:
         self.preview.show_value(value)
         self.open_button.setEnabled(isinstance(value, SeriesRow))
-        is_stack = isinstance(value, SeriesRow) and value.is_stack
-        self.open_button.setText("Open as slices" if is_stack else "Open")
+        self.open_button.setText(_verb(value))
 
     def _filter(self) -> None:
         if self.tree is not None:
@@ -261,6 +260,12 @@ class SeriesBrowserDialog(QDialog):
     def _take_words(self, words: str) -> None:
         if self._choice is not None:
             self._choice.words = words
+
+
+def _verb(value: SeriesRow | Refusal | None) -> str:
+    if not isinstance(value, SeriesRow):
+        return "Open"
+    return "Add to the open case" if value.entry.is_mask else "Open as slices" if value.is_stack else "Open"
 
 
 def _button(text: str, run: Callable[[], object], tip: str) -> QPushButton:

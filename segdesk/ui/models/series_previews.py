@@ -104,8 +104,8 @@ class SeriesPreviews:
         """Return why there is no picture, "" when there is one or it is on its way."""
         return self._problems.get(row.entry.uid, "")
 
-    def next_task(self) -> Task[Preview] | None:
-        """Return the task that reads the series asked for last, None when there is none."""
+    def next_task(self) -> Task[Preview | str] | None:
+        """Return the task that reads the series asked for last; it gives the slices, or why there are none."""
         if not self._queue:
             return None
         # Last in, first out: what was asked for last is what is looked at.
@@ -124,7 +124,7 @@ class SeriesPreviews:
                 self._keep(uid, made)
             self.arrived.emit()
 
-        return Task(f"Picture of {row.name}", Lane.CPU, work, apply)  # type: ignore[arg-type]
+        return Task(f"Picture of {row.name}", Lane.CPU, work, apply)
 
     def forget_queue(self) -> None:
         """Read nothing more: the browser is closed."""

@@ -146,12 +146,13 @@ class CaseIntake(QObject):
         dialog.opened.connect(self._open)
         dialog.added.connect(self._add)
         dialog.rejected.connect(self._take_next)
-        dialog.finished.connect(self._forget_dialog)
+        dialog.finished.connect(lambda result: self._forget(dialog))
         return dialog
 
-    def _forget_dialog(self) -> None:
-        if self._dialog is not None:
-            self._dialog.deleteLater()
+    def _forget(self, dialog: SeriesBrowserDialog) -> None:
+        """Let go of a browser that was closed; the next path may have one of its own by now."""
+        dialog.deleteLater()
+        if self._dialog is dialog:
             self._dialog = None
 
     def _on_scanned(self, visit: _Visit, result: ScanResult | None) -> None:
