@@ -32,6 +32,9 @@ RATIO_FLOOR_BYTES = GIB
 HARD_MAX_BYTES = 256 * GIB
 """Above this nothing is read, whatever was allowed."""
 
+CONSENT_CODES = ("too_large", "suspicious_size")
+"""Codes of `NeedsConsent`, for where an error comes back as a refusal."""
+
 MAX_DEFLATE_RATIO = 1032
 """No deflate stream expands more than this (zlib technical details), so a header may not promise more."""
 
@@ -119,9 +122,14 @@ def allow_large() -> Iterator[None]:
         yield
 
 
+def hold_policy(policy: SizePolicy) -> None:
+    """Let a policy hold in what is left of this context: threads start with the standard one."""
+    _policy.set(policy)
+
+
 def allow_large_from_now_on() -> None:
     """Read images of any size in what is left of this context: for a command's option."""
-    _policy.set(_unlimited())
+    hold_policy(_unlimited())
 
 
 def _unlimited() -> SizePolicy:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from segdesk.core.progress import Progress, silent
-from segdesk.errors import InconsistentSeries, ReadError, UnsupportedFormat
+from segdesk.errors import InconsistentSeries, NeedsConsent, ReadError, UnsupportedFormat
 from segdesk.io.formats import Format, sniff
 from segdesk.io.image_files import entry_of_file
+from segdesk.io.limits import CONSENT_CODES
 from segdesk.io.series import Refusal, ScanResult, SeriesEntry
 
 _DATA_SUFFIXES = (".img", ".img.gz", ".raw", ".zraw", ".raw.gz")
@@ -66,7 +67,8 @@ def _scan_file(path: Path, report: Progress) -> ScanResult:
 
     found = find_series([path], report)
     if not found.series and found.refused:
-        raise InconsistentSeries(found.refused[0].message, code=found.refused[0].code, path=path)
+        kind_of_error = NeedsConsent if found.refused[0].code in CONSENT_CODES else InconsistentSeries
+        raise kind_of_error(found.refused[0].message, code=found.refused[0].code, path=path)
     if not found.series:
         raise ReadError(f"{path.name} is a DICOM object without an image.", code="not_an_image", path=path)
     return ScanResult(path, found.series, found.skipped, found.refused)

@@ -32,6 +32,7 @@ from segdesk.io.dicom.pixel_size import pixel_size_of
 from segdesk.io.dicom.quick_header import Header, NotPlainError
 from segdesk.io.dicom.tags import HEADER_TAGS
 from segdesk.io.dicom.values import DAMAGED_FILE, is_there, items_of, text_of, value_of, whole_of
+from segdesk.io.limits import hold_policy, size_policy
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _NO_IMAGE_MODALITIES = ("SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "REG", "FID", "DOC", "SEG", "PLAN", "RTRECORD")
@@ -86,7 +87,7 @@ def _all_read(paths: Sequence[Path]) -> Iterator[Instance | ReadError | None]:
         # Threads would only take turns at the interpreter.
         yield from map(_read_or_error, rest)
         return
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(_THREADS, initializer=hold_policy, initargs=(size_policy(),)) as pool:
         yield from pool.map(_read_or_error, rest, chunksize=8)
 
 
