@@ -162,6 +162,7 @@ class ConversionChild:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    cwd=folder,
                     env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
                 )
         except OSError as exc:

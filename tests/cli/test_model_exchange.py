@@ -15,9 +15,18 @@ from tests.cli.conftest import Run
 GOLDEN = Path(__file__).parents[1] / "nn" / "golden" / "plain" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
 
 
-def test_a_foreign_model_is_imported_in_a_child_and_predicts(run: Run, tmp_path: Path, scan_file: Path) -> None:
+def test_a_foreign_model_is_imported_in_a_child_and_predicts(
+    run: Run, tmp_path: Path, scan_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The user stands in the stranger's folder: nothing there may be taken for a library.
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    for name in ("torch.py", "segdesk.py", "pickle.py"):
+        (strange / name).write_text("import os; os.mkdir('executed'); raise SystemExit(3)")
+    monkeypatch.chdir(strange)
     done = run("models", "import", GOLDEN, "--name", "organ", "--to", tmp_path / "mine", "--json", "--quiet")
     assert done.code == 0, done.err
+    assert not (strange / "executed").exists()
     assert done.json["imported"] == "nnunet-v2"
     assert done.json["labels"] == {"1": "organ", "2": "lesion"}
     assert any("cubic splines" in note for note in done.json["notes"])

@@ -13,8 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from segdesk.errors import ImportRefused
+from segdesk.errors import ImportRefused, ModelError
 from segdesk.nn.loaded_model import load_model
+from segdesk.nn.networks.registry import build_network, network_named
+from segdesk.zoo.spec import NetworkSpec
 from tests.nn.foreign import GOLDEN, Import, turned, turned_back
 
 _FOLDERS = {
@@ -236,3 +238,22 @@ def test_a_folder_without_checkpoints_is_refused(folder: Path, import_here: Impo
     shutil.rmtree(folder / "fold_0")
     with pytest.raises(ImportRefused, match="no fold_"):
         import_here(folder, "made")
+
+
+def test_coarse_heads_answer_in_training_finest_first(import_here: Import) -> None:
+    network = load_model(import_here(_FOLDERS["plain"], "made")).network
+    image = torch.randn(1, 1, 16, 8, 16)
+    fine, coarse = network.forward_deep(image)
+    torch.testing.assert_close(fine, network(image))
+    assert coarse.shape == (1, 3, 8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{"colour": 1}, {"widths": [4]}, {"blocks": [1, 1]}, {"kernel_sizes": [2, 2, 2]}, {"strides": [[1, 1], 2, 2]}],
+)
+def test_numbers_that_make_no_nnunet_are_refused(numbers: dict[str, Any]) -> None:
+    parameters = {**network_named("plain_conv_unet").parameters, **numbers}
+    network = NetworkSpec.model_validate({"name": "plain_conv_unet", "parameters": parameters})
+    with pytest.raises(ModelError, match="not valid"):
+        build_network(network, dimensions=3, in_channels=1, out_channels=2)
