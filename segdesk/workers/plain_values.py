@@ -27,6 +27,8 @@ Plain = Any
 INLINE_BYTES = 1 << 12
 """Arrays up to this size (affines) travel in the text, exactly; larger ones beside it."""
 
+_NUMBERS = "biuf"
+
 _HOMES = ("segdesk.core.", "segdesk.io.", "segdesk.errors")
 
 
@@ -66,6 +68,10 @@ class Packer:
         return self._object(value)
 
     def _object(self, value: object) -> Plain:
+        # Before data: a reader may be a data class as well, and must stay where it is.
+        if callable(value):
+            self.calls.append(value)
+            return {"is": "call", "number": len(self.calls) - 1}
         if is_dataclass(value) and not isinstance(value, type):
             members = {each.name: self.pack(getattr(value, each.name)) for each in fields(value) if each.init}
             return {"is": "data", "class": _name_of(type(value)), "members": members}
@@ -77,13 +83,10 @@ class Packer:
             return {"is": "path", "value": str(value)}
         if isinstance(value, datetime):
             return {"is": "time", "value": value.isoformat()}
-        if callable(value):
-            self.calls.append(value)
-            return {"is": "call", "number": len(self.calls) - 1}
         raise TypeError(f"{type(value).__name__} cannot be sent to another process")
 
     def _array(self, value: NDArray[Any]) -> Plain:
-        if value.nbytes <= self._inline_bytes and value.dtype.kind in "biuf":
+        if value.nbytes <= self._inline_bytes and value.dtype.kind in _NUMBERS:
             return {
                 "is": "array",
                 "dtype": value.dtype.str,
@@ -143,11 +146,18 @@ class Unpacker:
 
 
 _LEAVES: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "array": lambda value: np.array(value["values"], np.dtype(value["dtype"])).reshape(value["shape"]),
+    "array": lambda value: _inline_array(value),
     "enum": lambda value: _class_named(value["class"])(value["value"]),
     "path": lambda value: Path(value["value"]),
     "time": lambda value: datetime.fromisoformat(value["value"]),
 }
+
+
+def _inline_array(value: dict[str, Any]) -> NDArray[Any]:
+    dtype = np.dtype(value["dtype"])
+    if dtype.kind not in _NUMBERS:
+        raise ValueError(f"{dtype} is no type of numbers")
+    return np.array(value["values"], dtype).reshape(value["shape"])
 
 
 def _name_of(kind: type) -> str:
