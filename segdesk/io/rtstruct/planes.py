@@ -29,6 +29,8 @@ class PlacedContours:
         Largest distance of a point from that slice, in steps between slices.
     offsets_mm : ndarray of float64, shape (C,)
         The same in mm.
+    heights : ndarray of float64, shape (C,)
+        Where the middle of the contour lies above (or below) that slice, in steps.
     points_ji : tuple of ndarray of float64, shape (N, 2) each
         Points in voxel indices (row, column) of the slice.
     """
@@ -36,6 +38,7 @@ class PlacedContours:
     slices: NDArray[np.int64]
     offsets: NDArray[np.float64]
     offsets_mm: NDArray[np.float64]
+    heights: NDArray[np.float64]
     points_ji: tuple[NDArray[np.float64], ...]
 
 
@@ -50,7 +53,7 @@ def place_contours(contours: Sequence[Points], grid: Grid) -> PlacedContours:
         Oblique, tilted, mirrored or irregular grids alike.
     """
     if not contours:
-        return PlacedContours(np.empty(0, np.int64), np.empty(0), np.empty(0), ())
+        return PlacedContours(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0), ())
     lengths = [len(points) for points in contours]
     points_lps = np.concatenate(contours)
     starts = np.cumsum([0, *lengths[:-1]])
@@ -59,15 +62,23 @@ def place_contours(contours: Sequence[Points], grid: Grid) -> PlacedContours:
     return _on_stack(points_lps, starts, np.asarray(lengths), grid)
 
 
+def has_distinct_planes(grid: SliceStackGeometry) -> bool:
+    """Whether no two slices lie at one position (a monitoring run takes one again and again)."""
+    corners = np.round(grid.slice_affines_ji_to_lps[:, :3, 2], 2)
+    return len(np.unique(corners, axis=0)) == len(corners)
+
+
 def _on_regular(points_lps: Points, starts: NDArray[np.int64], grid: Geometry) -> PlacedContours:
     index_kji = grid.lps_to_index(points_lps)
     low, high = np.minimum.reduceat(index_kji[:, 0], starts), np.maximum.reduceat(index_kji[:, 0], starts)
-    slices = np.rint((low + high) / 2).astype(np.int64)
+    middle = (low + high) / 2
+    slices = np.rint(middle).astype(np.int64)
     offsets = np.maximum(np.abs(low - slices), np.abs(high - slices))
     row, column = grid.affine_kji_to_lps[:3, 1], grid.affine_kji_to_lps[:3, 2]
     # Between sheared slices the step is not the distance: that is along the normal.
     step_mm = grid.voxel_volume_mm3 / float(np.linalg.norm(np.cross(row, column)))
-    return PlacedContours(slices, offsets, offsets * step_mm, tuple(np.split(index_kji[:, 1:], starts[1:])))
+    points_ji = tuple(np.split(index_kji[:, 1:], starts[1:]))
+    return PlacedContours(slices, offsets, offsets * step_mm, middle - slices, points_ji)
 
 
 def _on_stack(
@@ -90,5 +101,6 @@ def _on_stack(
         slices.astype(np.int64),
         offsets_mm / grid.thickness_k_mm[slices],
         offsets_mm,
+        distances[slices, np.arange(len(slices))] / grid.thickness_k_mm[slices],
         tuple(np.split(points_ji, starts[1:])),
     )

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdesk.core.geometry import Geometry, Grid
+from segdesk.core.geometry import Grid, SliceStackGeometry
 from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import GeometryMismatch, Warn
 from segdesk.io.limits import require_size
-from segdesk.io.rtstruct.planes import NEAR_SLICE, ON_SLICE, PlacedContours, place_contours
+from segdesk.io.rtstruct.planes import NEAR_SLICE, ON_SLICE, PlacedContours, has_distinct_planes, place_contours
 from segdesk.io.rtstruct.scanline import FilledBox, fill
 from segdesk.io.rtstruct.structure_set import Contour, Roi, StructureSet
 
@@ -30,26 +30,14 @@ Polygon = NDArray[np.float64]
 class _Findings:
     """What has to be said about the regions, collected while they are filled."""
 
-    skipped: dict[str, int]
-    outside: dict[str, int]
-    between: dict[str, int]
-    crossing: dict[str, list[int]]
-    gaps: dict[str, tuple[int, int]]
-    moved: dict[str, float]
-    tiny: dict[str, list[int]]
+    skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    outside: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    between: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    crossing: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    tiny: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    moved: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    gaps: dict[str, tuple[int, int]] = field(default_factory=dict)
     total: int = 0
-
-    @classmethod
-    def none(cls) -> _Findings:
-        return cls(
-            defaultdict(int),
-            defaultdict(int),
-            defaultdict(int),
-            defaultdict(list),
-            {},
-            defaultdict(float),
-            defaultdict(list),
-        )
 
 
 def rasterise(structures: StructureSet, grid: Grid, report: Progress = silent) -> LabelMap:
@@ -85,7 +73,7 @@ def rasterise(structures: StructureSet, grid: Grid, report: Progress = silent) -
     _require_same_frame(structures, grid)
     labels, renumbered = labels_of(structures.rois)
     layers = _Layers(structures.path, grid.shape_kji, max((each.value for each in labels), default=0))
-    findings = _Findings.none()
+    findings = _Findings()
     for number, (roi, label) in enumerate(zip(structures.rois, labels, strict=True)):
         report(number, len(structures.rois), f"Filling {roi.name}")
         layers.paint(list(_boxes(roi, grid, findings)), label.value)
@@ -175,10 +163,10 @@ def _by_slice(roi: Roi, placed: PlacedContours, grid: Grid, findings: _Findings)
             slices[k].append(n)
     for k, members in slices.items():
         # Contours of two planes near one slice are no holes of each other: the nearer plane counts.
-        nearest = min(placed.offsets[n] for n in members)
-        slices[k] = [n for n in members if placed.offsets[n] <= nearest + ON_SLICE]
+        nearest = min(members, key=lambda n: float(placed.offsets[n]))
+        slices[k] = [n for n in members if abs(placed.heights[n] - placed.heights[nearest]) <= ON_SLICE]
         findings.between[roi.name] += len(members) - len(slices[k])
-        if nearest > ON_SLICE:
+        if placed.offsets[nearest] > ON_SLICE:
             findings.moved[roi.name] = max(findings.moved[roi.name], *(float(placed.offsets_mm[n]) for n in slices[k]))
     return slices
 
@@ -207,8 +195,12 @@ def _cross(polygons: Sequence[Polygon], shape_ji: tuple[int, int]) -> bool:
 
 def _require_same_frame(structures: StructureSet, grid: Grid) -> None:
     path = structures.path
-    if isinstance(grid, Geometry) and not grid.orientation_known:
+    if not grid.orientation_known:
         raise GeometryMismatch(f"{path.name}: the reference image has no place in the patient.", path=path)
+    if isinstance(grid, SliceStackGeometry) and not has_distinct_planes(grid):
+        raise GeometryMismatch(
+            f"{path.name}: several images lie at one position, where a contour has but one.", path=path
+        )
     image = grid.frame_of_reference_uid
     if image and any(uid != image for uid in structures.frame_of_reference_uids):
         raise GeometryMismatch(

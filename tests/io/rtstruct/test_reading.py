@@ -15,7 +15,7 @@ from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian
 from skimage.measure import points_in_poly
 
-from segdesk.core.geometry import Geometry
+from segdesk.core.geometry import Geometry, SliceStackGeometry
 from segdesk.core.labels import Code, Concept, LabelMap
 from segdesk.errors import GeometryMismatch, NeedsConsent, ReadError, UsageError
 from segdesk.io import read_labels, read_volume, scan
@@ -181,6 +181,13 @@ def test_contours_between_slices_are_left_out_never_merged(tmp_path: Path) -> No
     assert int((labels.array == 1).sum()) == 2 * 49
 
 
+def test_contours_on_both_sides_of_a_slice_are_not_holes_of_each_other(tmp_path: Path) -> None:
+    planes = axial()
+    outer, inner = (planes.points(2, square(a, a, 10 - a, 10 - a)) for a in (1.5, 3.5))
+    labels = _read(tmp_path, planes, DrawnRoi(1, "a", closed(_moved(outer, z=0.5), _moved(inner, z=-0.6))))
+    assert int((labels.array == 1).sum()) == 49
+
+
 def test_contours_of_another_spacing_are_refused(tmp_path: Path) -> None:
     planes, other = axial(5, 3.0), axial(9, 1.3)
     drawn = [other.points(k, square(1.5, 1.5, 8.5, 8.5)) for k in range(1, 9)]
@@ -268,6 +275,18 @@ def test_an_image_without_a_place_is_refused(tmp_path: Path) -> None:
     geometry = Geometry((5, 24, 30), np.eye(4), orientation_known=False)
     with pytest.raises(GeometryMismatch, match="no place"):
         read_labels(path, reference=geometry)
+
+
+def test_images_at_one_position_are_no_place_for_contours(tmp_path: Path) -> None:
+    count = 3
+    planes = Planes((1, 0, 0, 0, 1, 0), (0.8, 0.7), ((-10.0, -20.0, 30.0),) * count)
+    path = save(structure_set([DrawnRoi(1, "a", closed(planes.points(0, _STAR)))]), tmp_path / "RS.dcm")
+    affines = np.zeros((count, 4, 3))
+    affines[:, 0, 1], affines[:, 1, 0], affines[:, 3, 2] = 0.7, 0.8, 1
+    affines[:, :3, 2] = planes.positions
+    grid = SliceStackGeometry((count, 24, 30), affines, np.ones(count))
+    with pytest.raises(GeometryMismatch, match="one position"):
+        read_labels(path, reference=grid)
 
 
 def test_a_grid_in_memory_is_reference_enough(tmp_path: Path) -> None:
