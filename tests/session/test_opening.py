@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 
 from segdesk.core.events import Change
-from segdesk.errors import EditError, NotFound, ReadError, SaveFailed, SegdeskError, UsageError
+from segdesk.errors import EditError, NeedsConsent, NotFound, ReadError, SaveFailed, SegdeskError, UsageError
+from segdesk.io.limits import SizePolicy, use_policy
 from segdesk.session import Session, SessionSettings
+from segdesk.session.consent import allowing_large
 from segdesk.store.records import RaterKind
 from tests.session.toys import SHAPE_KJI, write_scan
 
@@ -271,3 +273,11 @@ def test_a_stroke_that_is_given_up_is_never_saved_or_voted(opened):
     np.testing.assert_array_equal(opened.project.masks.load(saved.sha256).array, kept)
     np.testing.assert_array_equal(opened.project.masks.load(vote.mask_sha256).array, kept)
     np.testing.assert_array_equal(opened.case.labels.array, kept)
+
+
+def test_a_large_image_that_was_agreed_to_opens_without_another_question(session, scan):
+    with use_policy(SizePolicy(max_bytes=100)):
+        with pytest.raises(NeedsConsent):
+            session.add_images([scan]).run()
+        (case,) = allowing_large(session.add_images([scan])).run()
+        assert session.open_case(case.id).run().volume.array.shape == SHAPE_KJI
