@@ -57,7 +57,9 @@ def read_seg_header(path: Path) -> SegHeader:
         ``bad_geometry`` when a position, orientation or spacing is invalid.
     """
     try:
-        with path.open("rb", buffering=0) as file:
+        with warnings.catch_warnings(), path.open("rb", buffering=0) as file:
+            # pydicom warns of every value that bends the standard; those that matter are judged below.
+            warnings.simplefilter("ignore")
             try:
                 opened = scan_header(file, _WANTED)
             except NotPlainError:
@@ -68,10 +70,8 @@ def read_seg_header(path: Path) -> SegHeader:
 
 
 def _read_by_pydicom(path: Path) -> SegHeader:
-    with warnings.catch_warnings(), path.open("rb") as file:
+    with path.open("rb") as file:
         require_modest_deflate(file, path)
-        # pydicom warns of every value that bends the standard; those that matter are judged below.
-        warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*_WANTED])
         return _header(dataset, text_of(dataset.file_meta, "TransferSyntaxUID") or str(ImplicitVRLittleEndian), path)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -18,19 +18,31 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
     RLELossless,
 )
 
 from segdesk.errors import ReadError
 from segdesk.io.dicom.values import DAMAGED_FILE
 from segdesk.io.dicom_seg.model import SegHeader
+from segdesk.io.dicom_seg.stream_size import claimed_size
 
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 """Deflated Image Frame Compression (PS3.5 A.4.13): each frame is a raw deflate stream."""
 
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-_IMAGE_PIXEL = [Tag(0x0028, element) for element in (0x02, 0x04, 0x06, 0x08, 0x10, 0x11, 0x100, 0x101, 0x102, 0x103)]
+_PLUGINS: dict[str, str] = {
+    JPEG2000Lossless: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    JPEGLSLossless: "pyjpegls",
+    RLELossless: "pydicom",
+}
+"""One decoder for each encoding: the next one in pydicom's list (GDCM) may not return from damaged streams."""
+
+_BITS_ALLOCATED = Tag(0x0028, 0x0100)
 _PIXELS = Tag(0x7FE0, 0x0010)
 
 StoredFrame = NDArray[np.uint8] | NDArray[np.uint16]
@@ -54,6 +66,7 @@ class SegPixels:
         self._layout = header.layout
         self._dataset = _pixel_dataset(header)
         self._data = cast(bytes, self._dataset.PixelData)
+        self._streams: list[bytes] | None = None
         self._is_native = header.layout.transfer_syntax in _NATIVE
         if self._is_native:
             self._data = self._native_bytes()
@@ -101,13 +114,17 @@ class SegPixels:
 
     def _decoded(self, number: int) -> StoredFrame:
         syntax, shape = self._layout.transfer_syntax, (self._layout.rows, self._layout.columns)
+        if self._streams is None:
+            self._streams = list(generate_frames(self._data, number_of_frames=self._layout.frames))
+        stored = self._streams[number]
         if syntax == DEFLATED_FRAMES:
-            stored = get_frame(self._data, number, number_of_frames=self._layout.frames)
             return self._unpacked(_inflated(stored, self._frame_bytes()))
         if syntax == RLELossless and self._layout.bits_allocated == 1:
-            stored = get_frame(self._data, number, number_of_frames=self._layout.frames)
-            return self._unpacked(_run_lengths(stored, self._frame_bytes()))
-        pixels, _ = get_decoder(UID(syntax)).as_array(self._dataset, index=number, raw=True)
+            # As bytes of one row: pydicom refuses run lengths of one bit.
+            return self._unpacked(_decoded_stream(stored, syntax, (1, self._frame_bytes()), 8).tobytes())
+        if claimed_size(stored) not in (None, shape):
+            raise ValueError
+        pixels = _decoded_stream(stored, syntax, shape, self._layout.bits_allocated)
         if pixels.shape != shape:
             raise ValueError
         return cast(StoredFrame, pixels.astype(np.uint16 if pixels.dtype.itemsize > 1 else np.uint8, copy=False))
@@ -128,19 +145,16 @@ class SegPixels:
 
 
 def _pixel_dataset(header: SegHeader) -> FileDataset:
-    """Read the pixel element and what decoders need; nothing else of the file."""
+    """Read the pixel element and nothing else of the file."""
     path = header.path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, force=True, specific_tags=[*_IMAGE_PIXEL, _PIXELS])
+            dataset = pydicom.dcmread(path, force=True, specific_tags=[_BITS_ALLOCATED, _PIXELS])
     except DAMAGED_FILE as error:
         raise ReadError(f"{path.name} is damaged; copy it again.", code="truncated", path=path) from error
     if "PixelData" not in dataset or not dataset.PixelData:
         raise ReadError(f"{path.name} ends before its pixels; copy it again.", code="truncated", path=path)
-    dataset.file_meta.TransferSyntaxUID = UID(header.layout.transfer_syntax)
-    # The palette of a coloured label map is for display: decoders shall not look for it.
-    dataset.PhotometricInterpretation = "MONOCHROME2"
     return dataset
 
 
@@ -152,18 +166,20 @@ def _inflated(stored: bytes, size: int) -> bytes:
     return frame[:size]
 
 
-def _run_lengths(stored: bytes, size: int) -> bytes:
-    """Decode packed bits as if they were bytes of one row: pydicom refuses run lengths of one bit."""
+def _decoded_stream(stored: bytes, syntax: str, shape: tuple[int, int], bits: int) -> NDArray[Any]:
+    """Decode one frame by the one decoder of its encoding."""
     options: dict[str, Any] = {
-        "rows": 1,
-        "columns": size,
+        "rows": shape[0],
+        "columns": shape[1],
         "number_of_frames": 1,
         "samples_per_pixel": 1,
-        "bits_allocated": 8,
-        "bits_stored": 8,
+        "bits_allocated": bits,
+        "bits_stored": bits,
         "pixel_representation": 0,
         "photometric_interpretation": "MONOCHROME2",
         "pixel_keyword": "PixelData",
     }
-    pixels, _ = get_decoder(RLELossless).as_array(encapsulate([stored]), index=0, raw=True, **options)
-    return pixels.tobytes()
+    plugin = _PLUGINS.get(syntax, "")
+    decoder = get_decoder(UID(syntax))
+    pixels, _ = decoder.as_array(encapsulate([stored]), index=0, raw=True, decoding_plugin=plugin, **options)
+    return pixels

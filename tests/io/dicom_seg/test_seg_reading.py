@@ -14,8 +14,8 @@ import pydicom
 import pytest
 import SimpleITK
 from pydicom.dataset import FileDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import UID, JPEGLSLossless, RLELossless
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from segdesk.core.geometry import Geometry, SliceStackGeometry
 from segdesk.core.labels import Code
@@ -518,3 +518,54 @@ def test_a_bare_file_without_a_file_meta_group_is_a_mask_as_well(tmp_path: Path)
     content = path.read_bytes()
     path.write_bytes(content[content.index(b"\x08\x00\x16\x00") :])
     np.testing.assert_array_equal(read_labels(path).array[0], frame(0))
+
+
+def _encoded(dataset: FileDataset, syntax: UID, streams: list[bytes], path: Path) -> Path:
+    dataset.PixelData = encapsulate(streams)
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return save(dataset, path)
+
+
+def test_a_stream_is_not_decoded_when_it_claims_another_size_or_too_many_tiles(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    source = pydicom.dcmread(shared_data / "dicom-codecs/pydicom-data/liver_j2k.dcm")
+    streams = list(generate_frames(source.PixelData, number_of_frames=3))
+    heights = (
+        streams[0][:12] + (1 << 31).to_bytes(4, "big") + streams[0][16:],
+        streams[0][:24] + (1).to_bytes(4, "big") + (1).to_bytes(4, "big") + streams[0][32:],
+        streams[0][:24] + bytes(8) + streams[0][32:],
+        streams[0][:30],
+    )
+    for damaged in heights:
+        path = _encoded(source, JPEG2000Lossless, [damaged, *streams[1:]], tmp_path / "s.dcm")
+        with pytest.raises(ReadError) as caught:
+            read_labels(path)
+        assert caught.value.code == "bad_pixels"
+
+
+@pytest.mark.parametrize("stream", [b"\xff\xd8\xff\xf7\0\x0b\x08\xff\xff\xff\xff\x01\x01\x11\0", b"\xff\xd8\xff\xd9"])
+def test_a_jpeg_ls_stream_of_another_size_is_refused(tmp_path: Path, stream: bytes) -> None:
+    dataset = seg_dataset("LABELMAP", [1], [(None, at(0), frame(0))], 8)
+    with pytest.raises(ReadError) as caught:
+        read_labels(_encoded(dataset, JPEGLSLossless, [stream], tmp_path / "s.dcm"))
+    assert caught.value.code == "bad_pixels"
+
+
+def test_fewer_streams_than_frames_are_refused(tmp_path: Path) -> None:
+    dataset = seg_dataset("LABELMAP", [1], [(None, at(k), frame(k)) for k in range(3)], 8)
+    with pytest.raises(ReadError, match="cannot be decoded"):
+        read_labels(_encoded(dataset, RLELossless, [b"\1\0\0\0\x40\0\0\0"], tmp_path / "s.dcm"))
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
+def test_implicit_big_endian_and_deflated_files(tmp_path: Path, syntax: str) -> None:
+    planes = [frame(k).astype(np.uint16) * 700 for k in range(3)]
+    dataset = seg_dataset("LABELMAP", [700], [(None, at(k), planes[k]) for k in range(3)], 16)
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    if syntax.endswith(".2.2"):
+        dataset.PixelData = np.stack(planes).astype(">u2").tobytes()
+    path = tmp_path / "s.dcm"
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    np.testing.assert_array_equal(read_labels(path).array, np.stack(planes))

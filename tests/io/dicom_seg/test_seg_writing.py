@@ -302,7 +302,7 @@ def test_writing_dicom_needs_its_image(tmp_path: Path) -> None:
     with pytest.raises(ReadError) as refused:
         write_labels(labels, tmp_path / "s.dcm", reference=tmp_path / "m.nii.gz")
     assert refused.value.code == "no_reference"
-    with pytest.raises(UsageError, match="binary or labelmap"):
+    with pytest.raises(UsageError, match="binary, labelmap"):
         write_labels(labels, tmp_path / "s.dcm", reference=tmp_path, seg_type="fractional")
 
 
