@@ -412,3 +412,15 @@ def test_the_whole_grid_of_an_image_holds_a_cropped_mask(tmp_path: Path) -> None
     whole = lay_on(LabelMap.of(part, Geometry(part.shape, inner)), Geometry(SHAPE, affine))
     assert int(whole.array.sum()) == 24
     assert whole.array[1:3, 2:5, 1:5].all()
+
+
+def test_a_tilted_mask_is_read_by_highdicom_slice_by_slice(tmp_path: Path) -> None:
+    """Neither highdicom's volume nor dcmqi's image can hold a shear; frames by source image can."""
+    path, array = written(tmp_path, TILTED)
+    files = [pydicom.dcmread(each) for each in (tmp_path / "ct").iterdir()]
+    files.sort(key=lambda each: float(each.ImagePositionPatient[2]))
+    seg = highdicom.seg.segread(path)
+    pixels = seg.get_pixels_by_source_instance(
+        [each.SOPInstanceUID for each in files], combine_segments=True, assert_missing_frames_are_empty=True
+    )
+    np.testing.assert_array_equal(pixels, array)
