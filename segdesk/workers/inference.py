@@ -5,26 +5,26 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import cast
+from typing import TypeVar
 
-import numpy as np
-
-from segdesk.core.labels import LabelArray, LabelMap
+from segdesk.core.explanation import ExplainOptions, Explanation
+from segdesk.core.inside import Inside, InsideOptions, WindowCost
 from segdesk.core.prediction import Prediction, PredictOptions
 from segdesk.core.progress import Progress
-from segdesk.core.provenance import Origin, OriginKind
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError, WorkerError
 from segdesk.paths import user_log_folder
 from segdesk.workers.child_process import ChildProcess
-from segdesk.workers.messages import Message, error_from_json, options_to_json, volume_to_json
+from segdesk.workers.inference_requests import CostRequest, ExplainRequest, InsideRequest, PredictRequest, Request
+from segdesk.workers.messages import Message, error_from_json
 from segdesk.workers.module_command import module_command
-from segdesk.workers.shared_array import ArrayRef, OwnedBlocks
+from segdesk.workers.shared_array import OwnedBlocks
 from segdesk.zoo.model_folder import ModelFolder
+
+T = TypeVar("T")
 
 SERVE_COMMAND = module_command("segdesk.nn.serve")
 
@@ -42,7 +42,7 @@ _POLL_S = 0.1
 
 
 class InferenceWorker:
-    """Runs model folders in a child process; a `segdesk.core.prediction.Predictor`.
+    """Runs model folders in a child process; a `segdesk.core.prediction.Predictor` and a `segdesk.core.inside.Insight`.
 
     The child starts with the first prediction (or `warm_up`) and keeps its models. One
     prediction runs at a time; others wait. When the child dies or hangs, the call
@@ -96,14 +96,55 @@ class InferenceWorker:
         SegdeskError
             Whatever the prediction itself refuses, as raised in the child.
         """
+        return self._ask(
+            model, channels, report, lambda folder, blocks: PredictRequest(folder, channels, options, blocks)
+        )
+
+    def explain(
+        self, channels: Mapping[str, Volume], model: Path, options: ExplainOptions, report: Progress
+    ) -> Explanation:
+        """Return what spoke for a label; raises as a prediction does."""
+        return self._ask(
+            model, channels, report, lambda folder, blocks: ExplainRequest(folder, channels, options, blocks)
+        )
+
+    def look_inside(
+        self, channels: Mapping[str, Volume], model: Path, options: InsideOptions, report: Progress
+    ) -> Inside:
+        """Return filters and activation maps; raises as a prediction does."""
+        return self._ask(
+            model, channels, report, lambda folder, blocks: InsideRequest(folder, channels, options, blocks)
+        )
+
+    def cost(
+        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress, *, calibrate: bool
+    ) -> WindowCost:
+        """Return the number of windows, and with `calibrate` the time of one; raises as a prediction does."""
+
+        def make(folder: ModelFolder, blocks: OwnedBlocks) -> CostRequest:
+            return CostRequest(folder, channels, options, blocks, calibrate=calibrate)
+
+        return self._ask(model, channels, report, make)
+
+    def _ask(
+        self,
+        model: Path,
+        channels: Mapping[str, Volume],
+        report: Progress,
+        make: Callable[[ModelFolder, OwnedBlocks], Request[T]],
+    ) -> T:
+        """Send a request and return what its answer holds."""
         if not channels:
             raise UsageError("There is no image to predict; open one first.", code="wrong_channels")
         folder = ModelFolder.load(model)
         with self._lock:
             child = self._ready_child(report)
             with OwnedBlocks() as blocks:
-                request = _Request(next(self._ids), folder, channels, options, blocks)
-                return request.prediction(self._answer(child, request, report))
+                request = make(folder, blocks)
+                answer = self._answer(child, next(self._ids), request.message, report)
+                if answer["event"] == "error":
+                    raise error_from_json(answer["error"])
+                return request.result(answer)
 
     def _child(self) -> ChildProcess:
         """Return the running child; start one when there is none, or none that answers."""
@@ -124,21 +165,21 @@ class InferenceWorker:
             self._receive(child, START_LIMIT_S)
         return child
 
-    def _answer(self, child: ChildProcess, request: _Request, report: Progress) -> Message:
+    def _answer(self, child: ChildProcess, request_id: int, request: Message, report: Progress) -> Message:
         """Send a request and wait for its end, passing progress on and cancelling when asked to."""
         try:
-            child.send(request.message)
+            child.send({**request, "id": request_id})
             done, total, text = 0, 0, "Loading the model"
             while True:
                 report(done, total, text)
                 message = self._receive(child, HUNG_S)
-                if message is None or message.get("id") != request.id:
+                if message is None or message.get("id") != request_id:
                     continue
                 if message["event"] != "progress":
                     return message
                 done, total, text = message["done"], message["total"], message["text"]
         except BaseException:
-            self._cancel(child, request.id)
+            self._cancel(child, request_id)
             raise
 
     def _receive(self, child: ChildProcess, limit_s: float) -> Message | None:
@@ -158,62 +199,6 @@ class InferenceWorker:
     def _drop(self, child: ChildProcess) -> None:
         self._children.remove(child)
         child.end(at_once=True)
-
-
-class _Request:
-    """One prediction on its way: what is sent, and how the answer is read."""
-
-    def __init__(
-        self,
-        request_id: int,
-        folder: ModelFolder,
-        channels: Mapping[str, Volume],
-        options: PredictOptions,
-        blocks: OwnedBlocks,
-    ) -> None:
-        self.id = request_id
-        self._blocks = blocks
-        self._folder = folder
-        self._grid = next(iter(channels.values())).geometry
-        spec = folder.spec
-        dtype = np.uint8 if spec.label_values[-1] <= 255 else np.uint16
-        self._labels = blocks.reserve(self._grid.shape_kji, dtype)
-        self._probabilities: ArrayRef | None = None
-        if options.probabilities:
-            shape = (len(spec.label_values), *self._grid.shape_kji)
-            self._probabilities = blocks.reserve(shape, np.float32)
-        self._uncertainty = blocks.reserve(self._grid.shape_kji, np.float32) if options.uncertainty else None
-        wanted = channels
-        if set(spec.channel_names) <= set(channels):
-            wanted = {name: channels[name] for name in spec.channel_names}
-        sent = {name: volume_to_json(volume, blocks.share(volume.array)) for name, volume in wanted.items()}
-        self.message: Message = {
-            "op": "predict",
-            "id": self.id,
-            "model": str(folder.path.resolve()),
-            "options": options_to_json(options),
-            "channels": sent,
-            "labels": self._labels.to_json(),
-            "probabilities": None if self._probabilities is None else self._probabilities.to_json(),
-            "uncertainty": None if self._uncertainty is None else self._uncertainty.to_json(),
-        }
-
-    def prediction(self, answer: Message) -> Prediction:
-        """Return the prediction of an answer, or raise its error."""
-        if answer["event"] == "error":
-            raise error_from_json(answer["error"])
-        labels = cast(LabelArray, self._blocks.take(self._labels))
-        origin = Origin(
-            OriginKind.MODEL,
-            answer["origin"]["author"],
-            parameters=answer["origin"]["parameters"],
-            weights_sha256=answer["origin"]["weights_sha256"],
-            created=datetime.fromisoformat(answer["origin"]["created"]),
-        )
-        probabilities = None if self._probabilities is None else self._blocks.take(self._probabilities)
-        uncertainty = None if self._uncertainty is None else self._blocks.take(self._uncertainty)
-        label_map = LabelMap((labels,), self._grid, self._folder.spec.label_table, origin)
-        return Prediction(label_map, answer["manifest"], probabilities, uncertainty)
 
 
 def _stops(child: ChildProcess, request_id: int) -> bool:

@@ -1,8 +1,8 @@
 """What goes over the pipe between window and a child: one JSON object a line.
 
-For inference, parent: ``{"op": "predict", "id", "model", "options", "channels", "labels", "probabilities",
-"uncertainty"}`` and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|"error"|
-"cancelled", "id", ...}``. Names of patients and files of images are never sent.
+For inference, parent: ``{"op": "predict"|"explain"|"inside"|"cost", "id", "model", "options", "channels", ...}`` with
+the blocks the answer goes to, and ``{"op": "cancel", "id"}``. Child: ``{"event": "ready"|"beat"|"progress"|"result"|
+"error"|"cancelled", "id", ...}``. Names of patients and files of images are never sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import numpy as np
 
 from segdesk import errors
 from segdesk.core.box import Box
+from segdesk.core.explanation import ExplainMethod, ExplainOptions
 from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
+from segdesk.core.inside import InsideOptions
 from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import SegdeskError, WorkerError
@@ -85,11 +87,10 @@ def volume_from_json(fields: Message, blocks: BorrowedBlocks) -> Volume:
 
 def options_to_json(options: PredictOptions) -> Message:
     """Return the options as plain values."""
-    roi = None if options.roi is None else [options.roi.start_kji, options.roi.stop_kji]
     return {
         "device": options.device,
         "overlap": options.overlap,
-        "roi": roi,
+        "roi": _box_to_json(options.roi),
         "flips": options.flips,
         "probabilities": options.probabilities,
         "uncertainty": options.uncertainty,
@@ -98,12 +99,53 @@ def options_to_json(options: PredictOptions) -> Message:
 
 def options_from_json(fields: Message) -> PredictOptions:
     """Read what `options_to_json` wrote."""
-    roi = None
-    if fields["roi"] is not None:
-        (k0, j0, i0), (k1, j1, i1) = fields["roi"]
-        roi = Box((k0, j0, i0), (k1, j1, i1))
     uncertainty = None if fields["uncertainty"] is None else Uncertainty(fields["uncertainty"])
-    return PredictOptions(**{**fields, "roi": roi, "uncertainty": uncertainty})
+    return PredictOptions(**{**fields, "roi": _box_from_json(fields["roi"]), "uncertainty": uncertainty})
+
+
+def explain_options_to_json(options: ExplainOptions) -> Message:
+    """Return the options as plain values."""
+    return {
+        "label": options.label,
+        "method": options.method.value,
+        "device": options.device,
+        "roi": _box_to_json(options.roi),
+        "layer": options.layer,
+    }
+
+
+def explain_options_from_json(fields: Message) -> ExplainOptions:
+    """Read what `explain_options_to_json` wrote."""
+    changed = {"method": ExplainMethod(fields["method"]), "roi": _box_from_json(fields["roi"])}
+    return ExplainOptions(**{**fields, **changed})
+
+
+def inside_options_to_json(options: InsideOptions) -> Message:
+    """Return the options as plain values."""
+    return {
+        "point_kji": options.point_kji,
+        "axis": options.axis,
+        "layer": options.layer,
+        "device": options.device,
+        "roi": _box_to_json(options.roi),
+    }
+
+
+def inside_options_from_json(fields: Message) -> InsideOptions:
+    """Read what `inside_options_to_json` wrote."""
+    k, j, i = fields["point_kji"]
+    return InsideOptions(**{**fields, "point_kji": (k, j, i), "roi": _box_from_json(fields["roi"])})
+
+
+def _box_to_json(box: Box | None) -> Any:
+    return None if box is None else [box.start_kji, box.stop_kji]
+
+
+def _box_from_json(fields: Any) -> Box | None:
+    if fields is None:
+        return None
+    (k0, j0, i0), (k1, j1, i1) = fields
+    return Box((k0, j0, i0), (k1, j1, i1))
 
 
 def error_to_json(error: SegdeskError) -> Message:

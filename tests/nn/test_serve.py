@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 
 from segdesk.core.box import Box
-from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
-from segdesk.core.progress import Cancelled, silent
+from segdesk.core.explanation import ExplainMethod, ExplainOptions
+from segdesk.core.inside import InsideOptions
+from segdesk.core.prediction import PredictOptions, Uncertainty
+from segdesk.core.progress import Cancelled, Progress, silent
 from segdesk.core.volume import Volume
-from segdesk.errors import ModelError
+from segdesk.errors import ModelError, UsageError
 from segdesk.nn import serve
+from segdesk.nn.explain import explain
+from segdesk.nn.inside import look_inside
 from segdesk.nn.predict import predict
 from segdesk.workers.inference import InferenceWorker
-from segdesk.workers.messages import options_to_json
+from segdesk.workers.messages import Message
 from segdesk.workers.parent_line import ParentLine
+from segdesk.workers.shared_array import BorrowedBlocks
 from tests.builders import oblique_geometry
 from tests.nn.toys import classic_model, threshold_model
 
@@ -54,6 +59,47 @@ def test_the_child_answers_as_the_function_does(worker: InferenceWorker, image: 
     assert there.labels.origin.parameters == here.labels.origin.parameters
     assert there.labels.origin.weights_sha256 == model.sha256
     assert set(there.manifest) == set(here.manifest)
+
+
+@pytest.mark.parametrize("method", list(ExplainMethod))
+def test_the_child_explains_as_the_function_does(
+    worker: InferenceWorker, image: Volume, tmp_path: Path, method: ExplainMethod
+) -> None:
+    model = threshold_model(tmp_path / "m")
+    options = ExplainOptions(7, method, "cpu", Box((1, 2, 3), (5, 18, 16)))
+    there = worker.explain({"image": image}, model.path, options, silent)
+    here = explain({"image": image}, model.path, options, silent)
+    np.testing.assert_allclose(there.heat, here.heat, atol=1e-5)
+    assert there.heat.any()
+    assert there.geometry is image.geometry
+    assert there.manifest["voxels_explained"] == here.manifest["voxels_explained"]
+
+
+def test_the_child_shows_the_inside_as_the_function_does(
+    worker: InferenceWorker, image: Volume, tmp_path: Path
+) -> None:
+    model = classic_model(tmp_path / "m")
+    options = InsideOptions((3, 9, 8), device="cpu")
+    there = worker.look_inside({"image": image}, model.path, options, silent)
+    here = look_inside({"image": image}, model.path, options, silent)
+    for name in ("filters", "image", "maps"):
+        np.testing.assert_allclose(getattr(there, name), getattr(here, name), atol=1e-5)
+    assert (there.axis, there.layer, there.layers) == (here.axis, here.layer, here.layers)
+    with pytest.raises(UsageError, match="no layer"):
+        worker.look_inside({"image": image}, model.path, InsideOptions((3, 9, 8), layer="x", device="cpu"), silent)
+
+
+def test_the_child_counts_the_windows_a_prediction_runs(worker: InferenceWorker, image: Volume, tmp_path: Path) -> None:
+    model = threshold_model(tmp_path / "m")
+    options = PredictOptions("cpu", roi=Box((1, 2, 3), (5, 18, 16)))
+    counted = worker.cost({"image": image}, model.path, options, silent, calibrate=False)
+    timed = worker.cost({"image": image}, model.path, options, silent, calibrate=True)
+    ran = worker({"image": image}, model.path, options, silent).manifest
+    assert counted.windows == timed.windows == ran["windows"]
+    assert counted.seconds_per_window is None
+    assert timed.seconds_per_window is not None
+    assert timed.seconds_per_window > 0
+    assert timed.device == ran["device"]
 
 
 def test_refusals_of_the_child_arrive_as_they_were_raised(
@@ -127,10 +173,9 @@ def test_serving_does_not_load_monai() -> None:
 
 
 def test_memory_that_runs_out_is_told_and_does_not_end_the_child() -> None:
-    def predict(channels: object, model: Path, options: PredictOptions, report: object) -> Prediction:
+    def run(request: Message, blocks: BorrowedBlocks, report: Progress) -> Message:
         raise MemoryError
 
-    request = {"id": 1, "channels": {}, "model": "x", "options": options_to_json(PredictOptions())}
-    answer = serve._answer(request, ParentLine(io.StringIO(), io.StringIO()), predict)
+    answer = serve._answer({"id": 1}, ParentLine(io.StringIO(), io.StringIO()), run)
     assert answer["error"]["kind"] == "OutOfMemory"
     assert answer["error"]["code"] == "out_of_memory"
