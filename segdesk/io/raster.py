@@ -32,6 +32,12 @@ RASTER_WARNINGS = (
 _TIFFFILE_CODECS = (1, 8, 32946, 32773)
 """Compressions tifffile decodes by itself: none, deflate (two numbers), PackBits."""
 
+_TIFF_COLOURS = (
+    tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB,
+    tifffile.PHOTOMETRIC.PALETTE, tifffile.PHOTOMETRIC.MASK, tifffile.PHOTOMETRIC.YCBCR,
+)  # fmt: skip
+"""What pages may mean; the numbers of others (CMYK, Lab, raw sensors) are no grey and no RGB."""
+
 _GREY_MODES = ("1", "L", "I;16", "I;16B", "I;16L", "I", "F")
 _DAMAGE = (
     OSError, ValueError, SyntaxError, IndexError, KeyError, OverflowError, TypeError, RuntimeError, EOFError,
@@ -215,8 +221,11 @@ class _TiffPages:
 
     @property
     def is_by_tifffile(self) -> bool:
-        """Whether tifffile decodes it; LZW, JPEG and fax pages need an extra package, Pillow's libtiff knows them."""
-        return self.page.compression in _TIFFFILE_CODECS
+        """Whether tifffile decodes it; LZW, JPEG and fax pages need an extra package, Pillow's libtiff knows them.
+
+        Pillow also turns YCbCr into RGB, which tifffile leaves as it is.
+        """
+        return self.page.compression in _TIFFFILE_CODECS and self.page.photometric != tifffile.PHOTOMETRIC.YCBCR
 
     def stored_shape(self) -> tuple[int, ...]:
         """Return the shape of the array that the decoder gives."""
@@ -252,6 +261,8 @@ def _tiff_pages(file: Any, path: Path) -> _TiffPages:
             code="mixed_size",
             path=path,
         )
+    if series[0].keyframe.photometric not in _TIFF_COLOURS:
+        raise ReadError(f"{path.name} holds colours of a printer or of a camera; save it as RGB.", path=path)
     if len(series[0].pages) > MAX_FRAMES:
         raise ReadError(f"{path.name} has {len(series[0].pages)} pages.", code="too_large", path=path)
     return _TiffPages(series[0], series[0].keyframe)
@@ -272,15 +283,24 @@ def _tiff_header(path: Path) -> RasterHeader:
 def _load_tiff(path: Path) -> NDArray[Any]:
     with tifffile.TiffFile(path) as file:
         pages = _tiff_pages(file, path)
-        pixels = pages.series.asarray() if pages.is_by_tifffile else _pages_by_pillow(path)
-        if pages.page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind in "ub":
-            pixels = ~pixels if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max - pixels
+        pixels = _pages_by_tifffile(pages) if pages.is_by_tifffile else _pages_by_pillow(path)
         slices = pages.slices_of(pixels, path)
         is_wide_colour = pages.is_colour and slices.dtype == np.uint16
         return (slices >> 8).astype(np.uint8) if is_wide_colour else slices
 
 
+def _pages_by_tifffile(pages: _TiffPages) -> NDArray[Any]:
+    pixels = pages.series.asarray()
+    # tifffile gives what is stored; Pillow has turned white-is-zero pages around by itself.
+    if pages.page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind in "ub":
+        return ~pixels if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max - pixels
+    return np.asarray(pixels)
+
+
 def _pages_by_pillow(path: Path) -> NDArray[Any]:
     with Image.open(path, formats=("TIFF",)) as picture:
-        pages = [np.asarray(page) for page in ImageSequence.Iterator(picture)]
+        pages = [
+            np.asarray(page.convert("RGB") if page.mode == "YCbCr" else page)
+            for page in ImageSequence.Iterator(picture)
+        ]
     return np.stack(pages)

@@ -12,7 +12,7 @@ from PIL import Image
 from segdesk.core.geometry import Geometry
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import ReadError, WriteError
-from segdesk.io import read_volume, scan, write_volume
+from segdesk.io import read_labels, read_volume, scan, write_volume
 from segdesk.io.series import SeriesKind
 
 _GREY = np.random.default_rng(0).integers(0, 255, (7, 9)).astype(np.uint8)
@@ -65,6 +65,30 @@ def test_pages_of_a_tiff_are_slices(tmp_path: Path, compression: str | None, dty
 def test_white_is_zero_pages_are_turned_around(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", _GREY, photometric="miniswhite")
     np.testing.assert_array_equal(read_volume(tmp_path / "a.tif").array[0], 255 - _GREY)
+
+
+@pytest.mark.parametrize("compression", ["raw", "packbits", "tiff_lzw", "group3", "group4"])
+@pytest.mark.parametrize("is_white_zero", [False, True])
+def test_a_scanned_drawing_is_what_pillow_shows(tmp_path: Path, compression: str, is_white_zero: bool) -> None:
+    drawing = Image.fromarray(np.random.default_rng(4).random((16, 24)) > 0.5)
+    drawing.save(tmp_path / "a.tif", compression=compression, tiffinfo={262: 0 if is_white_zero else 1})
+    with Image.open(tmp_path / "a.tif") as shown:
+        expected = np.asarray(shown)
+    assert 0 < expected.sum() < expected.size
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.tif").array[0], expected)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif").array[0], expected)
+
+
+def test_ycbcr_pages_become_rgb(tmp_path: Path) -> None:
+    Image.fromarray(_COLOUR).convert("YCbCr").save(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as picture:
+        np.testing.assert_array_equal(read_volume(tmp_path / "a.tif").array[0], np.asarray(picture.convert("RGB")))
+
+
+def test_the_colours_of_a_printer_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(_COLOUR).convert("CMYK").save(tmp_path / "a.tif")
+    with pytest.raises(ReadError, match="save it as RGB"):
+        read_volume(tmp_path / "a.tif")
 
 
 def test_float_and_planar_tiffs_are_read(tmp_path: Path) -> None:
