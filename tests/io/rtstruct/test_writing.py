@@ -233,15 +233,35 @@ def test_an_image_that_is_no_dicom_series_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "no_reference"
 
 
-@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "StudyInstanceUID"])
-def test_a_series_that_cannot_be_referred_to_is_refused(tmp_path: Path, keyword: str) -> None:
-    axial().write(tmp_path)
-    for path in tmp_path.glob("*.dcm"):
+def _without(keyword: str, folder: Path) -> None:
+    axial().write(folder)
+    for path in folder.glob("*.dcm"):
         dataset = pydicom.dcmread(path)
         delattr(dataset, keyword)
         dataset.save_as(path)
+
+
+def test_a_series_without_a_frame_of_reference_gets_one_of_its_own(tmp_path: Path) -> None:
+    _without("FrameOfReferenceUID", tmp_path / "image")
+    labels = _labels(scan(tmp_path / "image").series[0].geometry)
+    for name in ("one.dcm", "two.dcm"):
+        write_rtstruct(labels, tmp_path / name, tmp_path / "image")
+    one, two = (pydicom.dcmread(tmp_path / name) for name in ("one.dcm", "two.dcm"))
+    assert (
+        one.FrameOfReferenceUID
+        == two.FrameOfReferenceUID
+        == one.StructureSetROISequence[0].ReferencedFrameOfReferenceUID
+    )
+    assert one.FrameOfReferenceUID.is_valid
+    back = read_labels(tmp_path / "one.dcm", reference=tmp_path / "image")
+    assert np.array_equal(back.array, labels.array)
+    assert back.warnings == ()
+
+
+def test_a_series_that_cannot_be_referred_to_is_refused(tmp_path: Path) -> None:
+    _without("StudyInstanceUID", tmp_path)
     grid = scan(tmp_path).series[0].geometry
-    with pytest.raises(WriteError, match=keyword):
+    with pytest.raises(WriteError, match="StudyInstanceUID"):
         write_rtstruct(LabelMap.empty(grid, LabelTable.for_values([1])), tmp_path / "RS.dcm", tmp_path)
 
 
