@@ -311,14 +311,18 @@ class Tally:
 
     outcomes: Counter[str]
     failures: list[str]
+    crashes: list[str]
 
     def add(self, case: Case, outcome: str, took_s: float) -> None:
         if took_s > SLOW_S:
             outcome = f"FAILED slow: {took_s:.1f} s"
         kind = ":".join(outcome.split(":")[: 1 if outcome.startswith("FAILED") else 2])
         self.outcomes[kind] += 1
+        told = f"index {case.index} ({case.original}, {case.mutation}): {outcome}"
         if outcome.startswith("FAILED"):
-            self.failures.append(f"index {case.index} ({case.original}, {case.mutation}): {outcome}")
+            self.failures.append(told)
+        elif "decoder_crashed" in outcome:
+            self.crashes.append(told)
 
     def table(self) -> str:
         total = sum(self.outcomes.values())
@@ -328,7 +332,7 @@ class Tally:
 
 def run(originals: Sequence[Original], seed: int, indices: Sequence[int], tell: Callable[[str], None]) -> Tally:
     """Load the cases of some indices; returns what came of them."""
-    tally = Tally(Counter(), [])
+    tally = Tally(Counter(), [], [])
     folder = Path(tempfile.mkdtemp(prefix="segdesk-mutations-"))
     decoder = Decoder(folder / "logs")
     try:
@@ -366,6 +370,7 @@ def main() -> int:
     print(f"seed {options.seed}, {len(originals)} originals, {len(indices)} damaged files")
     tally = run(originals, options.seed, indices, lambda text: print(text, flush=True))
     print(tally.table())
+    print("crashes, in the child alone:", *tally.crashes, sep="\n")
     return 1 if tally.failures else 0
 
 

@@ -62,7 +62,7 @@ def test_what_counts_as_a_failure(error: ReadError, is_failure: bool) -> None:
 
 
 def test_a_slow_case_is_a_failure() -> None:
-    tally = mutations.Tally(mutations.Counter(), [])
+    tally = mutations.Tally(mutations.Counter(), [], [])
     case = mutations.Case(5, "a.dcm", "cut", Path("a.dcm"))
     tally.add(case, "read", mutations.SLOW_S + 1)
     assert "index 5 (a.dcm, cut)" in tally.failures[0]

@@ -94,6 +94,12 @@ def decoded_frame(file: BinaryIO, fragments: list[Fragment], layout: PixelLayout
     return pixels if is_right else None
 
 
+def cannot_decode(path: Path) -> ReadError:
+    """Return the error of pixels that no decoder takes."""
+    message = f"{path.name}: the pixels cannot be decoded; convert the file with another program."
+    return ReadError(message, code="bad_pixels", path=path)
+
+
 def another_size(path: Path) -> ReadError:
     """Return the error of an image whose stream and header disagree."""
     message = f"{path.name}: the decoded image has another size than its header says."

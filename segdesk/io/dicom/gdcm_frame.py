@@ -1,4 +1,4 @@
-"""The decoder of last resort: GDCM, for streams that pydicom's plugins cannot decode (12-bit JPEG Extended).
+"""GDCM, for the one kind of stream that pydicom's plugins cannot decode: JPEG Extended of 12 bits.
 
 GDCM gets a file made for it that holds nothing but the pixels: on damaged or odd elements
 elsewhere in a file it allocates gigabytes, or ends the process.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from segdesk.errors import ReadError
+from segdesk.io.dicom.encoded_frames import cannot_decode
 from segdesk.io.dicom.model import Instance
 from segdesk.io.dicom.values import DAMAGED_FILE
 
@@ -42,11 +42,7 @@ def decoded_by_gdcm(dataset: Dataset, instance: Instance) -> NDArray[Any]:
         ``bad_pixels`` when GDCM cannot decode them either.
     """
     layout = instance.layout
-    refusal = ReadError(
-        f"{instance.path.name}: the pixels cannot be decoded; convert the file with another program.",
-        code="bad_pixels",
-        path=instance.path,
-    )
+    refusal = cannot_decode(instance.path)
     if layout.samples != 1 or layout.frames != 1 or layout.is_float:
         raise refusal
     with tempfile.TemporaryDirectory(prefix="segdesk-") as folder:

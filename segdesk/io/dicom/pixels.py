@@ -15,7 +15,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.uid import UID, JPEGExtended12Bit
 
 from segdesk.errors import ReadError
-from segdesk.io.dicom.encoded_frames import another_size, decoded_frame, decoder_of, fragments_of_frames
+from segdesk.io.dicom.encoded_frames import another_size, cannot_decode, decoded_frame, decoder_of, fragments_of_frames
 from segdesk.io.dicom.model import Instance, PixelLayout
 from segdesk.io.dicom.values import DAMAGED_FILE
 
@@ -158,8 +158,9 @@ def _decoded(dataset: FileDataset, instance: Instance, number: int) -> NDArray[A
     try:
         decoder = get_decoder(UID(layout.transfer_syntax))
         pixels, _ = decoder.as_array(dataset, index=number, raw=layout.samples == 1)
-    except _DECODE_ERRORS:
-        return _stored_by_gdcm(dataset, instance)
+    except _DECODE_ERRORS as error:
+        # No second try by GDCM: on a stream that one decoder refuses it takes gigabytes and seconds.
+        raise cannot_decode(instance.path) from error
     pixels = np.array(pixels)
     if pixels.shape[:2] != (layout.rows, layout.columns):
         raise another_size(instance.path)
