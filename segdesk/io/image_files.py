@@ -56,7 +56,7 @@ def _nrrd_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
 
     file = open_nrrd(path)
     header = file.header
-    is_series = header.list_axis is not None and not header.list_kind.endswith("color")
+    is_series = header.list_axis is not None and not header.is_rgb
     points = header.sizes[header.list_axis] if is_series and header.list_axis is not None else 1
     return SeriesEntry(
         uid,

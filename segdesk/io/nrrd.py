@@ -66,15 +66,15 @@ def read_nrrd(file: NrrdFile, report: Progress = silent) -> Volume:
     report(0, 1, file.path.name)
     header = file.header
     layers = read_layers(file)
-    is_rgb = header.list_kind.endswith("color") or (
-        header.list_axis == 0 and layers.dtype == np.uint8 and len(layers) in (3, 4)
-    )
+    is_rgb = header.is_rgb
+    if is_rgb and layers.dtype != np.uint8:
+        raise ReadError(f"{file.path.name} has {layers.dtype} colours; save it with 8 bits.", path=file.path)
     if header.list_kind.endswith("vector") and not is_rgb:
         raise ReadError(f"{file.path.name} holds vectors, not an image.", code="not_an_image", path=file.path)
     time_points = 1 if is_rgb else len(layers)
     array = layers[0] if len(layers) == 1 else layers
     if is_rgb:
-        array = np.ascontiguousarray(np.moveaxis(layers[:3], 0, -1).astype(np.uint8, copy=False))
+        array = np.ascontiguousarray(np.moveaxis(layers[:3], 0, -1))
     report(1, 1, file.path.name)
     return Volume(
         array,

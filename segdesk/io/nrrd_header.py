@@ -96,6 +96,16 @@ class NrrdHeader:
     header_size: int
     warnings: tuple[Warn, ...] = ()
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the list axis holds colours; ITK names those of RGB pixels a vector of bytes.
+
+        A "list" never is: it is Slicer's word for time points and layers.
+        """
+        if self.list_axis is None or self.list_kind.endswith("color"):
+            return self.list_kind.endswith("color")
+        return self.list_kind.endswith("vector") and self.dtype == np.uint8 and self.sizes[self.list_axis] in (3, 4)
+
 
 def parse_nrrd_header(head: bytes, path: Path) -> NrrdHeader:
     """Check and translate a header.
@@ -126,12 +136,17 @@ def _split(head: bytes, path: Path) -> tuple[dict[str, str], dict[str, str], int
             continue
         key, separator, value = line.partition(":=")
         if separator:
-            keys[key] = value.replace("\\n", "\n").replace("\\\\", "\\")
+            keys[key] = _unescaped(value)
             continue
         key, separator, value = line.partition(":")
         if separator:
             fields[key.strip().lower().replace("centerings", "centers")] = value.strip()
     return fields, keys, size
+
+
+def _unescaped(value: str) -> str:
+    """Resolve escapes from the left, so that an escaped backslash before an n stays one."""
+    return re.sub(r"\\([n\\])", lambda found: "\n" if found[1] == "n" else "\\", value)
 
 
 def _translate(fields: dict[str, str], keys: dict[str, str], size: int, path: Path) -> NrrdHeader:
@@ -143,6 +158,8 @@ def _translate(fields: dict[str, str], keys: dict[str, str], size: int, path: Pa
     geometry, warnings = _geometry(fields, sizes, list_axis, path)
     data_file = fields.get("data file", fields.get("datafile"))
     if data_file is not None:
+        # teem writes "./" before a name that is relative to the header.
+        data_file = data_file.removeprefix("./")
         _require_plain_name(data_file, path)
     return NrrdHeader(
         geometry,

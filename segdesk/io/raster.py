@@ -290,11 +290,11 @@ def _load_tiff(path: Path) -> NDArray[Any]:
 
 
 def _pages_by_tifffile(pages: _TiffPages) -> NDArray[Any]:
-    pixels = pages.series.asarray()
+    pixels = np.asarray(pages.series.asarray())
     # tifffile gives what is stored; Pillow has turned white-is-zero pages around by itself.
     if pages.page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind in "ub":
-        return ~pixels if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max - pixels
-    return np.asarray(pixels)
+        pixels = ~pixels if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max - pixels
+    return pixels
 
 
 def _pages_by_pillow(path: Path) -> NDArray[Any]:

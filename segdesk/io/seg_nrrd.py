@@ -39,10 +39,10 @@ def read_nrrd_labels(file: NrrdFile) -> LabelMap:
     """
     header = file.header
     stored = read_layers(file)
-    if len(stored) > 1 and (header.list_kind not in _LISTS or not _segments(header.keys)):
+    if len(stored) > 1 and (header.list_kind not in _LISTS or not _segments(header.keys, len(stored))):
         raise InvalidMask(f"{file.path.name} is a picture or a series, not a mask.", path=file.path)
     layers = [as_labels(np.ascontiguousarray(layer)) for layer in stored]
-    labels = _table_and_layers(layers, _segments(header.keys))
+    labels = _table_and_layers(layers, _segments(header.keys, len(layers)))
     table, layers = labels
     present = LabelTable.for_values(value for layer in layers for value in present_values(layer))
     return LabelMap(tuple(layers), header.geometry, table.merged(present))
@@ -56,13 +56,17 @@ def write_nrrd_labels(path: Path, labels: LabelMap, geometry: Any) -> None:
     write_nrrd(path, layers, geometry, _keys(labels))
 
 
-def _segments(keys: Mapping[str, str]) -> list[tuple[int, Label]]:
-    """Return (layer, label) of each segment described in the keys."""
+def _segments(keys: Mapping[str, str], layer_count: int) -> list[tuple[int, Label]]:
+    """Return (layer, label) of each segment described in the keys.
+
+    Slicer before 4.11 named neither: each segment was a layer of its own, drawn with 1.
+    """
     found = []
+    has_layer_each = layer_count > 1
     numbers = sorted({int(m.group(1)) for key in keys if (m := re.match(r"Segment(\d+)_ID$", key))})
     for n in numbers:
-        value = _whole(keys.get(f"Segment{n}_LabelValue", str(n + 1)))
-        layer = _whole(keys.get(f"Segment{n}_Layer", "0"))
+        value = _whole(keys.get(f"Segment{n}_LabelValue", "1" if has_layer_each else str(n + 1)))
+        layer = _whole(keys.get(f"Segment{n}_Layer", str(n) if has_layer_each else "0"))
         if value is None or layer is None or value < 1:
             continue
         name = keys.get(f"Segment{n}_Name", f"Label {value}")

@@ -90,6 +90,30 @@ def test_slicers_layers_that_reuse_a_value_are_told_apart(tmp_path: Path) -> Non
     np.testing.assert_array_equal(labels.layers[1] == 2, layers[..., 1] == 1)
 
 
+def test_segments_of_older_slicers_are_a_layer_each(tmp_path: Path) -> None:
+    layers = np.zeros((4, 3, 2, 3), np.uint8)
+    layers[0, 0, :, 0] = layers[1, 0, :, 1] = layers[0, :, 0, 2] = 1
+    image = SimpleITK.GetImageFromArray(layers, isVector=True)
+    for n, name in enumerate(("Liver", "Tumour", "Vessel")):
+        image.SetMetaData(f"Segment{n}_ID", f"S{n}")
+        image.SetMetaData(f"Segment{n}_Name", name)
+    SimpleITK.WriteImage(image, str(tmp_path / "slicer48.seg.nrrd"))
+    labels = read_labels(tmp_path / "slicer48.seg.nrrd")
+    assert [label.name for label in labels.table] == ["Liver", "Tumour", "Vessel"]
+    for n, label in enumerate(labels.table):
+        drawn = np.any([layer == label.value for layer in labels.layers], axis=0)
+        np.testing.assert_array_equal(drawn, layers[..., n] == 1)
+
+
+@pytest.mark.parametrize("name", ["C:\\new\\", "two\nlines", "\\\\n"])
+def test_backslashes_and_line_ends_in_names_survive(tmp_path: Path, name: str) -> None:
+    table = LabelTable([Label(1, name, (1, 2, 3))])
+    labels = LabelMap.of(np.ones((2, 3, 4), np.uint8), Geometry.from_spacing((2, 3, 4)), table)
+    write_labels(labels, tmp_path / "a.seg.nrrd")
+    assert read_labels(tmp_path / "a.seg.nrrd").table == table
+    assert SimpleITK.ReadImage(str(tmp_path / "a.seg.nrrd")).GetMetaData("Segment0_Name") == name
+
+
 def test_others_read_our_masks(tmp_path: Path) -> None:
     labels = _labels()
     for name in ("a.nii.gz", "a.seg.nrrd", "a.mha"):

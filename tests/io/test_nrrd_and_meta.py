@@ -63,6 +63,37 @@ def test_colour_and_time_are_told_apart(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(read_volume(tmp_path / f"t{name}").array, series)
 
 
+def test_a_list_of_three_is_time_and_no_colour(tmp_path: Path) -> None:
+    fields = "type: uint8\ndimension: 4\nsizes: 3 5 4 3\nkinds: list domain domain domain\nencoding: raw"
+    points = np.random.default_rng(5).integers(0, 255, (3, 4, 5, 3)).astype(np.uint8)
+    path = _nrrd(tmp_path / "a.nrrd", fields, points.tobytes())
+    assert scan(path).series[0].time_points == 3
+    np.testing.assert_array_equal(read_volume(path).array, np.moveaxis(points, -1, 0))
+    colours = _nrrd(tmp_path / "c.nrrd", fields.replace("list", "vector"), points.tobytes())
+    assert scan(colours).series[0].time_points == 1
+    np.testing.assert_array_equal(read_volume(colours).array, points)
+
+
+def test_three_time_points_of_bytes_are_exported(tmp_path: Path) -> None:
+    points = np.random.default_rng(5).integers(0, 255, (3, 2, 4, 5)).astype(np.uint8)
+    volume = Volume(points, Geometry.from_spacing((2, 4, 5)), time_points=3)
+    write_volume(volume, tmp_path / "a.nrrd")
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nrrd").array, points)
+
+
+def test_colours_of_16_bits_are_refused(tmp_path: Path) -> None:
+    fields = "type: uint16\nendian: little\ndimension: 4\nsizes: 3 5 4 3\nkinds: RGB-color domain domain domain"
+    path = _nrrd(tmp_path / "a.nrrd", f"{fields}\nencoding: raw", np.full(180, 256, "<u2").tobytes())
+    with pytest.raises(ReadError, match="8 bits"):
+        read_volume(path)
+
+
+def test_data_named_relative_to_their_header_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.raw").write_bytes(_ARRAY.tobytes())
+    (tmp_path / "a.nhdr").write_text(f"NRRD0004\n{_PLAIN}{_PLACED}encoding: raw\ndata file: ./a.raw\n")
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nhdr").array, _ARRAY)
+
+
 @pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
 def test_vectors_are_refused(tmp_path: Path, name: str) -> None:
     SimpleITK.WriteImage(_image(np.zeros((3, 4, 5, 2), np.float32), is_vector=True), str(tmp_path / name))
