@@ -140,7 +140,8 @@ def new_session(settings: Settings) -> Session:
     from segdesk.workers.training import TrainingWorker
 
     reader = str(settings.of("reader.name").value)
-    return Session(InferenceWorker(), TrainingWorker(), SessionSettings(rater_name=reader))
+    inference = InferenceWorker()
+    return Session(inference, TrainingWorker(), SessionSettings(rater_name=reader), inference)
 
 
 def display_problem(environment: Mapping[str, str], platform: str = sys.platform) -> str:

@@ -5,6 +5,8 @@ from segdesk.session.panel import Panel, Read
 from segdesk.session.saving import SaveOutcome
 from segdesk.session.scores import ScoreEntry, Scores, ScoreSheet
 from segdesk.session.session import Session
+from segdesk.session.queue import Queue, QueuedCase, QueueState
+from segdesk.session.run_times import RunTimes, TimeEstimate
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase
 from segdesk.session.teaching import Teaching
@@ -22,6 +24,11 @@ __all__ = [
     "ScoreSheet",
     "Scores",
     "Session",
+    "Queue",
+    "QueueState",
+    "QueuedCase",
     "SessionSettings",
+    "RunTimes",
     "Teaching",
 ]
+    "TimeEstimate",

@@ -3,61 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
 import numpy as np
 
 from segdesk.core.box import Box
 from segdesk.core.events import Change, Property
-from segdesk.core.labels import Label, LabelArray, LabelMap, LabelTable, drawn_box
-from segdesk.core.prediction import PredictOptions, Predictor
+from segdesk.core.labels import Label, LabelArray, LabelTable, drawn_box
+from segdesk.core.prediction import PredictOptions
 from segdesk.core.progress import Lane, Progress, Task
-from segdesk.core.provenance import Origin, OriginKind, Scalar
 from segdesk.edit.delta import LabelDelta
 from segdesk.edit.editor import Editor
 from segdesk.errors import EditError, UsageError, WorkerError
+from segdesk.session.candidate import Candidate
+from segdesk.session.drafting import Drafting, stored_candidate
 from segdesk.session.lineage import Lineage
 from segdesk.session.model_choice import resolve_model
-from segdesk.session.roi import roi_text
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.store.records import MaskRecord, MaskRole
-
-if TYPE_CHECKING:
-    from segdesk.zoo.model_folder import ModelFolder
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """A model's proposal for the open case, stored with its origin, not yet accepted.
-
-    Parameters
-    ----------
-    case_id : str
-        The case it belongs to.
-    model : str
-        Name of the model.
-    record : MaskRecord
-        The stored mask.
-    labels : LabelMap
-        The proposal, on the case's grid.
-    roi : Box
-        What was predicted; outside of it the proposal says nothing.
-    manifest : mapping
-        The run manifest of CONTRACT.
-    drawn : Box or None
-        Where the proposal has labels: found off the owner's thread, so that accepting is quick.
-    """
-
-    case_id: str
-    model: str
-    record: MaskRecord
-    labels: LabelMap
-    roi: Box
-    manifest: Mapping[str, Any]
-    drawn: Box | None
 
 
 class Drafts:
@@ -67,19 +32,22 @@ class Drafts:
     ----------
     candidate : Property of Candidate or None
         What the model proposes now; None when there is nothing to accept.
+    ticked : Property of frozenset of int
+        Labels of the candidate that `accept_ticked` takes: all it draws, until somebody chooses.
     """
 
-    def __init__(self, state: SessionState, editor: Editor, lineage: Lineage, predictor: Predictor | None) -> None:
+    def __init__(self, state: SessionState, editor: Editor, lineage: Lineage, drafting: Drafting | None) -> None:
         self._state = state
         self._editor = editor
         self._lineage = lineage
-        self._predictor = predictor
+        self._drafting = drafting
+        self.ticked: Property[frozenset[int]] = Property(frozenset())
         self.candidate: Property[Candidate | None] = Property(None)
 
     @property
     def is_available(self) -> bool:
         """Whether anything can run models here."""
-        return self._predictor is not None
+        return self._drafting is not None
 
     def predict(self, model: str | Path, *, roi: Box | None = None, device: str = "auto") -> Task[Candidate]:
         """Return the task that drafts the open case.
@@ -101,8 +69,8 @@ class Drafts:
             If the session has nothing that runs models.
         """
         case, project = self._state.require_case(), self._state.require_project()
-        predictor = self._predictor
-        if predictor is None:
+        drafting = self._drafting
+        if drafting is None:
             raise WorkerError("This session cannot run models; start it with a predictor.")
         box = (roi or Box.whole(case.labels.geometry.shape_kji)).clip(case.labels.geometry.shape_kji)
         if box.is_empty:
@@ -111,25 +79,57 @@ class Drafts:
 
         def work(report: Progress) -> Candidate:
             folder = resolve_model(project, model)
-            prediction = predictor(case.channels, folder.path, options, report)
-            labels = _with_origin(prediction.labels, folder, box)
-            record = project.masks.save(labels, case.record.id, MaskRole.CANDIDATE, None)
-            return Candidate(
-                case.record.id, folder.spec.name, record, labels, box, prediction.manifest, drawn_box(labels.array)
-            )
+            return drafting.draft(project, case.record.id, case.channels, folder, options, report)
 
-        def apply(candidate: Candidate) -> None:
-            if self._state.is_current(case.serial):
-                self.propose(candidate)
-            else:
-                self._state.emit(Change.CANDIDATE | Change.CASES, self)
+        title = f"Predicting {Path(str(model)).name}"
+        return self._state.refreshing(title, Lane.INFERENCE, work, self._proposing(case))
 
-        return self._state.refreshing(f"Predicting {Path(str(model)).name}", Lane.INFERENCE, work, apply)
+    def stored(self) -> Task[tuple[MaskRecord, ...]]:
+        """Return the task that lists the stored drafts of the open case, newest first."""
+        case, project = self._state.require_case(), self._state.require_project()
+
+        def work(report: Progress) -> tuple[MaskRecord, ...]:
+            return tuple(reversed(project.masks.of_case(case.record.id, MaskRole.CANDIDATE)))
+
+        return Task("", Lane.DISK, work)
+
+    def recall(self, record: MaskRecord) -> Task[Candidate]:
+        """Return the task that proposes a stored draft of the open case again.
+
+        Raises
+        ------
+        UsageError
+            If it is a draft of another case.
+        """
+        case, project = self._state.require_case(), self._state.require_project()
+        if record.case_id != case.record.id:
+            raise UsageError("This draft belongs to another case; open that case first.")
+
+        def work(report: Progress) -> Candidate:
+            return stored_candidate(project, record, case.labels)
+
+        return Task(f"Fetching the draft by {record.author}", Lane.DISK, work, self._proposing(case))
 
     def propose(self, candidate: Candidate) -> None:
         """Show a stored mask of the open case as something to accept or reject."""
+        self.ticked.value = frozenset(candidate.values)
         self.candidate.value = candidate
         self._state.emit(Change.CANDIDATE | Change.CASES, self)
+
+    def accept_ticked(self) -> LabelDelta | None:
+        """Accept what is ticked: everything as `accept` does by default, or only some labels.
+
+        Raises
+        ------
+        UsageError
+            If there is no candidate, or it draws labels and none is ticked.
+        EditError
+            If a stroke is in progress; nothing was changed.
+        """
+        drawn, ticked = frozenset(self._require().values), self.ticked.value
+        if drawn and not ticked:
+            raise UsageError("No label of the draft is ticked; tick those to accept, or reject the draft.")
+        return self.accept(None if ticked >= drawn else ticked)
 
     def accept(self, values: Collection[int] | None = None) -> LabelDelta | None:
         """Write the candidate into the working mask as one undoable edit.
@@ -159,7 +159,7 @@ class Drafts:
         proposal = candidate.labels.array[box.slices]
         new = proposal if values is None else _chosen(case.labels.array[box.slices], proposal, values)
         # Before the edit: who saves as soon as it is announced saves its names and its parent too.
-        self._take_names(case, candidate)
+        self._take_names(case, candidate, values)
         self._lineage.add(candidate.record.sha256)
         delta = self._editor.apply_labels(f"Accept {candidate.model}", new, box)
         self._drop()
@@ -180,11 +180,23 @@ class Drafts:
             raise UsageError("There is no draft to accept or reject; run a model first.")
         return candidate
 
-    def _take_names(self, case: OpenCase, candidate: Candidate) -> None:
-        """Give labels the model's names, unless the reader has named them."""
-        own = case.labels.table
+    def _proposing(self, case: OpenCase) -> Callable[[Candidate], None]:
+        """Return what shows a candidate if its case is still the open one, and else tells that there is one."""
+
+        def apply(candidate: Candidate) -> None:
+            if self._state.is_current(case.serial):
+                self.propose(candidate)
+            else:
+                self._state.emit(Change.CANDIDATE | Change.CASES, self)
+
+        return apply
+
+    def _take_names(self, case: OpenCase, candidate: Candidate, values: Collection[int] | None) -> None:
+        """Give accepted labels the model's names, unless the reader has named them."""
+        own, proposed = case.labels.table, candidate.labels.table
         named = LabelTable(label for label in own if label != Label.default(label.value))
-        merged = named.merged(candidate.labels.table).merged(own)
+        taken = LabelTable(label for label in proposed if values is None or label.value in values)
+        merged = named.merged(taken).merged(own)
         if merged != own:
             case.labels.table = merged
             self._state.emit(Change.TABLE, self)
@@ -192,13 +204,6 @@ class Drafts:
     def _drop(self) -> None:
         self.candidate.value = None
         self._state.emit(Change.CANDIDATE, self)
-
-
-def _with_origin(labels: LabelMap, folder: ModelFolder, roi: Box) -> LabelMap:
-    """Return the prediction with the model and the region of interest in its origin."""
-    parameters: dict[str, Scalar] = {**labels.origin.parameters, "roi": roi_text(roi), "model": folder.spec.name}
-    origin = Origin(OriginKind.MODEL, folder.spec.identity, (), parameters, folder.sha256)
-    return replace(labels, origin=origin)
 
 
 def _labelled(case: OpenCase, candidate: Candidate) -> Box:

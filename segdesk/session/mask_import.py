@@ -13,13 +13,14 @@ from segdesk.core.box import Box
 from segdesk.core.counting import value_counts
 from segdesk.core.events import Change
 from segdesk.core.geometry import Geometry, Grid
-from segdesk.core.labels import LabelArray, LabelMap, drawn_box
+from segdesk.core.labels import LabelArray, LabelMap
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.core.provenance import Origin, OriginKind, Scalar
 from segdesk.core.resample import resample_labels
 from segdesk.errors import GeometryMismatch, UsageError
 from segdesk.io import read_labels
-from segdesk.session.drafts import Candidate, Drafts
+from segdesk.session.candidate import Candidate
+from segdesk.session.drafts import Drafts
 from segdesk.session.lineage import origin_kind_of
 from segdesk.session.mask_fit import MaskFit, Relation, fit_of
 from segdesk.session.state import OpenCase, SessionState
@@ -169,7 +170,7 @@ class MaskImport:
             flat = replace(flattened(labels), origin=Origin(kind, author, (), _parameters(found)))
             record = project.masks.save(flat, case.record.id, role)
             whole = Box.whole(flat.geometry.shape_kji)
-            return Candidate(case.record.id, author, record, flat, whole, {}, drawn_box(flat.array))
+            return Candidate.of(author, record, flat, whole, {})
 
         def apply(candidate: Candidate) -> None:
             if self._state.is_current(case.serial):

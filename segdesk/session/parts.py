@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from segdesk.edit.editor import Editor
 from segdesk.session.drafts import Drafts
+from segdesk.session.heat import Heat
 from segdesk.session.lineage import Lineage
 from segdesk.session.panel import Panel
+from segdesk.session.queue import Queue
 from segdesk.session.saving import Saving
 from segdesk.session.scores import Scores
 from segdesk.session.state import SessionState
@@ -23,6 +25,8 @@ class Parts:
     lineage: Lineage
     saving: Saving
     drafts: Drafts
+    heat: Heat
+    queue: Queue
     panel: Panel
     scores: Scores
     teaching: Teaching
@@ -33,5 +37,6 @@ class Parts:
         self.lineage.start(())
         self.saving.forget(None)
         self.drafts.forget()
+        self.heat.forget()
         self.panel.forget()
         self.scores.forget()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segdesk.core.events import SignalInstance
+from segdesk.core.inside import Insight
 from segdesk.core.prediction import Predictor
 from segdesk.core.progress import Task
 from segdesk.core.training import Trainer
@@ -16,12 +17,15 @@ from segdesk.session.drafts import Drafts
 from segdesk.session.export import Export
 from segdesk.session.lineage import Lineage
 from segdesk.session.loading import create_project, open_project
+from segdesk.session.heat import Heat
 from segdesk.session.mask_import import MaskImport
 from segdesk.session.opening import Opening
 from segdesk.session.panel import Panel
 from segdesk.session.parts import Parts
 from segdesk.session.saving import SaveOutcome, Saving
 from segdesk.session.scores import Scores
+from segdesk.session.queue import Queue
+from segdesk.session.run_times import RunTimes
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.session.teaching import Teaching
@@ -47,6 +51,8 @@ class Session:
         Names and limits.
 
     Attributes
+    insight : Insight, optional
+        Explains and measures models; without it `heat` says so.
     ----------
     editor : Editor
         Strokes, undo, active label.
@@ -54,6 +60,10 @@ class Session:
         Predict, accept, reject.
     panel : Panel
         Reads, votes, consensus, disputes.
+    heat : Heat
+        Uncertainty and explanations over the open case.
+    queue : Queue
+        Cases that wait for a model.
     scores : Scores
         Readers and models against the reference.
     teaching : Teaching
@@ -75,16 +85,24 @@ class Session:
         settings: SessionSettings | None = None,
     ) -> None:
         self.settings = settings or SessionSettings()
+        insight: Insight | None = None,
         state, lineage = SessionState(), Lineage()
         self.editor = Editor(EditHistory(self.settings.undo_mib * MIB))
         saving = Saving(state, self.editor, lineage)
-        self.drafts = Drafts(state, self.editor, lineage, predictor)
+        times = RunTimes(self.settings.run_times)
+        drafting = None if predictor is None else Drafting(predictor, times)
+        self.drafts = Drafts(state, self.editor, lineage, drafting)
+        self.heat = Heat(state, predictor, insight, times)
+        self.queue = Queue(state, drafting)
         self.panel = Panel(state, saving)
         self.scores = Scores(state)
         self.teaching = Teaching(state, trainer)
         self.masks = MaskImport(state, self.drafts)
         self.export = Export(state, saving)
-        parts = Parts(state, self.editor, lineage, saving, self.drafts, self.panel, self.scores, self.teaching)
+        parts = Parts(
+            state, self.editor, lineage, saving, self.drafts, self.heat, self.queue, self.panel, self.scores,
+            self.teaching,
+        )  # fmt: skip
         self._state, self._saving = state, saving
         self._opening = Opening(parts, self.settings)
         self.rater = state.rater

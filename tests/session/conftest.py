@@ -29,7 +29,9 @@ def trainer() -> FakeTrainer:
 @pytest.fixture
 def session(tmp_path: Path, predictor: ToyPredictor, trainer: FakeTrainer) -> Session:
     """A session on a project that needs two reads, nothing open yet."""
-    settings = SessionSettings(rater_name="Ann", desk_folder=tmp_path / "desk", required_reads=2)
+    settings = SessionSettings(
+        rater_name="Ann", desk_folder=tmp_path / "desk", required_reads=2, run_times_file=tmp_path / "times.json"
+    )
     session = Session(predictor, trainer, settings)
     session.create_project(tmp_path / "project", "Heads").run()
     return session

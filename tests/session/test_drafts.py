@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from segdesk.core.box import Box
 from segdesk.core.events import Change
-from segdesk.core.labels import Label, LabelTable
+from segdesk.core.geometry import Geometry, SliceStackGeometry
+from segdesk.core.labels import Label, LabelMap, LabelTable
 from segdesk.core.provenance import OriginKind
 from segdesk.errors import BadModelFolder, EditError, UsageError, WorkerError
-from segdesk.session import Session, SessionSettings
+from segdesk.session import Candidate, Session, SessionSettings
+from segdesk.session.candidate import label_volumes_mm3
 from segdesk.store.records import MaskRole
 from tests.session.toys import SHAPE_KJI, toy_model, write_scan
 
@@ -196,3 +200,56 @@ def test_an_empty_draft_on_an_empty_mask_changes_nothing(opened, model):
     opened.drafts.predict(model, roi=Box((0, 0, 0), (2, 3, 4))).run()
     assert opened.drafts.accept() is None
     assert not opened.editor.can_undo.value
+
+
+def test_ticked_labels_alone_are_accepted_and_named(opened, model):
+    opened.editor.apply_labels("Before", np.full((1, 2, 2), 5, np.uint8), Box((0, 0, 0), (1, 2, 2)))
+    candidate = opened.drafts.predict(model).run()
+    assert candidate.values == (1,)
+    assert opened.drafts.ticked.value == {1}
+    two = np.where(np.arange(SHAPE_KJI[2]) < 10, candidate.labels.array, 2 * candidate.labels.array)
+    labels = replace(
+        candidate.labels, layers=(two,), table=LabelTable([Label(1, "a", (1, 1, 1)), Label(2, "b", (2, 2, 2))])
+    )
+    opened.drafts.propose(Candidate.of("toy", candidate.record, labels, candidate.roi, {}))
+    assert opened.drafts.ticked.value == {1, 2}
+    opened.drafts.ticked.value = frozenset({2})
+    opened.drafts.accept_ticked()
+    array = opened.case.labels.array
+    np.testing.assert_array_equal(array == 2, two == 2)
+    assert not (array == 1).any()
+    assert (array[0, :2, :2] == 5).all()
+    assert opened.case.labels.table.name_of(2) == "b"
+    assert opened.case.labels.table.name_of(1) != "a"
+    opened.editor.undo()
+    assert not (opened.case.labels.array == 2).any()
+
+
+def test_all_ticked_is_the_whole_draft_and_none_is_refused(opened, model):
+    opened.editor.apply_labels("Before", np.full(SHAPE_KJI, 5, np.uint8), Box.whole(SHAPE_KJI))
+    opened.drafts.predict(model).run()
+    opened.drafts.ticked.value = frozenset()
+    with pytest.raises(UsageError, match="ticked"):
+        opened.drafts.accept_ticked()
+    opened.drafts.ticked.value = frozenset({1})
+    opened.drafts.accept_ticked()
+    assert set(np.unique(opened.case.labels.array)) == {0, 1}
+
+
+def test_the_volume_of_each_label_is_that_of_its_voxels(opened, model):
+    candidate = opened.drafts.predict(model).run()
+    voxels = np.count_nonzero(candidate.labels.array == 1)
+    assert candidate.volumes_mm3[1] == pytest.approx(voxels * 2.0 * 0.8 * 0.9, rel=1e-5)
+
+
+def test_volumes_count_voxels_without_a_spacing_and_each_slice_of_a_stack():
+    array = np.zeros((2, 2, 2), np.uint8)
+    array[0, 0, :2] = 3
+    array[1, 0, 0] = 3
+    table = LabelTable([Label(3, "x", (1, 1, 1)), Label(900, "y", (1, 1, 1))])
+    unknown = Geometry((2, 2, 2), np.eye(4), spacing_known=False)
+    assert label_volumes_mm3(LabelMap.of(array, unknown, table)) == {3: 3.0, 900: 0.0}
+    slices = np.stack([np.eye(4), np.eye(4)])[:, :, [1, 2, 3]]
+    stack = SliceStackGeometry((2, 2, 2), slices, np.array([1.0, 5.0]))
+    expected = float(stack.voxel_volumes_k_mm3 @ [2, 1])
+    assert label_volumes_mm3(LabelMap.of(array, stack, table))[3] == pytest.approx(expected)

@@ -1,0 +1,202 @@
+"""Heat over the open case: where a model is unsure, and what spoke for a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdesk.core.box import Box, Index3
+from segdesk.core.events import Property
+from segdesk.core.explanation import ExplainMethod, ExplainOptions
+from segdesk.core.inside import Inside, InsideOptions, Insight
+from segdesk.core.prediction import PredictOptions, Predictor, Uncertainty
+from segdesk.core.progress import Lane, Progress, Task
+from segdesk.errors import WorkerError
+from segdesk.session.model_choice import resolve_model
+from segdesk.session.run_times import RunTimes, TimeEstimate
+from segdesk.session.state import SessionState
+
+UNCERTAINTY_TITLES = {
+    Uncertainty.ENTROPY: "Uncertainty (entropy)",
+    Uncertainty.FLIPS: "Uncertainty (mirrored copies)",
+}
+METHOD_TITLES = {
+    ExplainMethod.GRADCAM: "Grad-CAM",
+    ExplainMethod.GUIDED_BACKPROP: "Guided backpropagation",
+    ExplainMethod.GUIDED_GRADCAM: "Guided Grad-CAM",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """A number per voxel of the open case, to be shown over it; never a mask.
+
+    Parameters
+    ----------
+    title : str
+        What it is: "Grad-CAM: Anterior hippocampus".
+    model : str
+        Whose.
+    heat : ndarray of float32, shape (K, J, I)
+        0 to 1, or -1 to 1 when signed.
+    is_signed : bool
+        Whether negative numbers speak against the label.
+    largest : float
+        Largest magnitude there is.
+    manifest : mapping
+        Of the run.
+    """
+
+    title: str
+    model: str
+    heat: NDArray[np.float32] = field(repr=False)
+    is_signed: bool
+    largest: float
+    manifest: Mapping[str, Any]
+
+
+class Heat:
+    """Makes heat maps of the open case, looks into models, tells what a run will take.
+
+    Attributes
+    ----------
+    shown : Property of HeatMap or None
+        What lies over the open case; gone with it.
+    """
+
+    def __init__(
+        self, state: SessionState, predictor: Predictor | None, insight: Insight | None, times: RunTimes
+    ) -> None:
+        self._state = state
+        self._predictor = predictor
+        self._insight = insight
+        self._times = times
+        self.shown: Property[HeatMap | None] = Property(None)
+
+    @property
+    def is_available(self) -> bool:
+        """Whether anything can open models here."""
+        return self._insight is not None
+
+    def uncertainty(
+        self, model: str | Path, kind: Uncertainty, *, roi: Box | None = None, device: str = "auto"
+    ) -> Task[HeatMap]:
+        """Return the task that shows where a model is unsure; `FLIPS` runs it on mirrored copies.
+
+        Raises
+        ------
+        UsageError
+            If no case is open.
+        WorkerError
+            If the session has nothing that runs models.
+        """
+        case, project, predictor = self._state.require_case(), self._state.require_project(), self._predictor
+        if predictor is None:
+            raise WorkerError("This session cannot run models; start it with a predictor.")
+        options = PredictOptions(device=device, roi=roi, flips=kind is Uncertainty.FLIPS, uncertainty=kind)
+
+        def work(report: Progress) -> HeatMap:
+            folder = resolve_model(project, model)
+            prediction = predictor(case.channels, folder.path, options, report)
+            self._times.note(folder.sha256, prediction.manifest, flips=options.flips)
+            heat = prediction.uncertainty
+            return HeatMap(
+                UNCERTAINTY_TITLES[kind], folder.spec.identity, heat, False, _largest(heat), prediction.manifest
+            )
+
+        return self._showing(UNCERTAINTY_TITLES[kind], case.serial, work)
+
+    def explain(
+        self,
+        model: str | Path,
+        label: int,
+        method: ExplainMethod,
+        *,
+        roi: Box | None = None,
+        device: str = "auto",
+    ) -> Task[HeatMap]:
+        """Return the task that shows what spoke for a label.
+
+        Raises
+        ------
+        UsageError
+            If no case is open; from the task, if the model draws nothing of the label there.
+        WorkerError
+            If the session has nothing that opens models.
+        """
+        case, project, insight = self._state.require_case(), self._state.require_project(), self._require_insight()
+        options = ExplainOptions(label, method, device, roi)
+
+        def work(report: Progress) -> HeatMap:
+            folder = resolve_model(project, model)
+            found = insight.explain(case.channels, folder.path, options, report)
+            title = f"{METHOD_TITLES[method]}: {folder.spec.label_table.name_of(label)}"
+            is_signed = method is not ExplainMethod.GRADCAM
+            return HeatMap(title, folder.spec.identity, found.heat, is_signed, _largest(found.heat), found.manifest)
+
+        return self._showing(METHOD_TITLES[method], case.serial, work)
+
+    def look_inside(
+        self,
+        model: str | Path,
+        point_kji: Index3,
+        axis: int = 0,
+        *,
+        layer: str = "",
+        roi: Box | None = None,
+        device: str = "auto",
+    ) -> Task[Inside]:
+        """Return the task that fetches filters and activation maps at a voxel; raises as `explain`."""
+        case, project, insight = self._state.require_case(), self._state.require_project(), self._require_insight()
+        options = InsideOptions(point_kji, axis, layer, device, roi)
+
+        def work(report: Progress) -> Inside:
+            return insight.look_inside(case.channels, resolve_model(project, model).path, options, report)
+
+        return Task("Looking inside the network", Lane.INFERENCE, work)
+
+    def estimate(self, model: str | Path, *, roi: Box | None = None, device: str = "auto") -> Task[TimeEstimate]:
+        """Return the task that tells what a prediction of the open case will take; raises as `explain`.
+
+        Past runs of the same weights on the same device give the time of a window; without
+        any, one window is timed now.
+        """
+        case, project, insight = self._state.require_case(), self._state.require_project(), self._require_insight()
+        options = PredictOptions(device=device, roi=roi)
+
+        def work(report: Progress) -> TimeEstimate:
+            folder = resolve_model(project, model)
+            counted = insight.cost(case.channels, folder.path, options, report, calibrate=False)
+            past = self._times.seconds_per_window(folder.sha256, counted.device, flips=False)
+            if past is not None:
+                return TimeEstimate(past[0] * counted.windows, counted.windows, past[1], counted.device)
+            timed = insight.cost(case.channels, folder.path, options, report, calibrate=True)
+            per_window = timed.seconds_per_window or 0.0
+            return TimeEstimate(per_window * timed.windows, timed.windows, 0, timed.device)
+
+        return Task("", Lane.INFERENCE, work)
+
+    def forget(self) -> None:
+        """Take the heat away: nobody wants it, or another case is on the desk."""
+        self.shown.value = None
+
+    def _require_insight(self) -> Insight:
+        if self._insight is None:
+            raise WorkerError("This session cannot open models; start it with an inference worker.")
+        return self._insight
+
+    def _showing(self, title: str, serial: int, work: Callable[[Progress], HeatMap]) -> Task[HeatMap]:
+        def apply(heat: HeatMap) -> None:
+            if self._state.is_current(serial):
+                self.shown.value = heat
+
+        return Task(title, Lane.INFERENCE, work, apply)
+
+
+def _largest(heat: NDArray[np.float32]) -> float:
+    return float(np.abs(heat).max()) if heat.size else 0.0
