@@ -83,6 +83,9 @@ def _header(dataset: Header, syntax: str, path: Path) -> SegHeader:
     labels, ignored = labels_of(segments, dataset, kind, layout.padding, path)
     series = item_of(dataset, "ReferencedSeriesSequence")
     maximum = whole_of(dataset, "MaximumFractionalValue")
+    if kind is SegmentationType.FRACTIONAL and maximum is not None and maximum < 1:
+        message = f"{path.name} states {maximum} as its largest fraction, which makes every voxel a half or more."
+        raise ReadError(message, code="bad_pixels", path=path)
     return SegHeader(
         path,
         kind,

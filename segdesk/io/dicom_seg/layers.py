@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segdesk.core.labels import LabelArray
 from segdesk.core.placement import Placement
 from segdesk.core.progress import Progress
-from segdesk.errors import ReadError
+from segdesk.errors import InconsistentSeries, ReadError
 from segdesk.io.dicom_seg.model import SegHeader, SegmentationType
 from segdesk.io.dicom_seg.pixels import SegPixels
 from segdesk.io.dicom_seg.planes import Planes, SegGrid
@@ -65,6 +65,8 @@ def read_layers(header: SegHeader, planes: Planes, target: SegGrid, report: Prog
     ------
     ReadError
         If the pixels are damaged, or a fraction is above the maximum the header states.
+    InconsistentSeries
+        ``duplicate_position`` when frames of one segment and place differ.
     """
     if header.kind is SegmentationType.LABELMAP:
         return _read_label_map(header, planes, target, report)
@@ -79,12 +81,27 @@ def read_layers(header: SegHeader, planes: Planes, target: SegGrid, report: Prog
         report(done, len(by_segment), "Reading segments")
         value = header.labels[segment].value if segment in header.labels else segment
         parts = []
+        shown: dict[int, int] = {}
         for number in by_segment[segment]:
             mask = _mask(pixels.frame(number), header)
-            if mask.any():
+            if not _is_repeated(number, shown, planes, pixels, header) and mask.any():
                 parts.append((target.placements[planes.of_frame[number]], mask, value))
         layers.put(parts)
     return layers.arrays
+
+
+def _is_repeated(number: int, shown: dict[int, int], planes: Planes, pixels: SegPixels, header: SegHeader) -> bool:
+    """Whether an earlier frame of the place has the same pixels; other ones there would be another point in time."""
+    first = shown.setdefault(planes.of_frame[number], number)
+    if first == number:
+        return False
+    if not np.array_equal(pixels.frame(first), pixels.frame(number)):
+        message = (
+            f"{header.path.name} has different frames of one segment at one place (frames {first + 1} and "
+            f"{number + 1}; time points?); export one mask a time point."
+        )
+        raise InconsistentSeries(message, code="duplicate_position", path=header.path)
+    return True
 
 
 def _mask(stored: NDArray[np.uint8] | NDArray[np.uint16], header: SegHeader) -> NDArray[np.bool_]:
@@ -102,11 +119,14 @@ def _read_label_map(header: SegHeader, planes: Planes, target: SegGrid, report: 
     pixels, values = SegPixels(header), _value_table(header)
     highest = max((label.value for label in header.labels.values()), default=0)
     layers = Layers(target.grid.shape_kji, max(highest, int(values.max())))
+    shown: dict[int, int] = {}
     for frame in header.frames:
         report(frame.number, len(header.frames), "Reading frames")
-        shown = values[pixels.frame(frame.number)]
-        mask = shown != 0
-        layers.put([(target.placements[planes.of_frame[frame.number]], mask, shown[mask])])
+        if _is_repeated(frame.number, shown, planes, pixels, header):
+            continue
+        values_here = values[pixels.frame(frame.number)]
+        mask = values_here != 0
+        layers.put([(target.placements[planes.of_frame[frame.number]], mask, values_here[mask])])
     if highest > 255 or any(array.max(initial=0) > 255 for array in layers.arrays):
         return layers.arrays
     return tuple(array.astype(np.uint8, copy=False) for array in layers.arrays)

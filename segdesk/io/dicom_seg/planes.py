@@ -23,6 +23,9 @@ _MOST_SLICES = 65536
 _MOST_GAPS = 100
 """Slices for each one with a frame, where no tag tells their distance: more is chance, not a grid."""
 
+_LEAST_STEP = 0.5
+"""Least distance of slices, as a part of their thickness: scanners let slices overlap by half."""
+
 _SOURCE = "DICOM SEG frame positions"
 
 
@@ -86,7 +89,8 @@ def own_grid(header: SegHeader, planes: Planes) -> SegGrid:
 
     Slices without a frame are part of the grid: SpacingBetweenSlices tells how many there
     are, else the largest of smallest step, SliceThickness, and a half or third of that step
-    which all positions are whole multiples of. Frames are where they are in any case.
+    (not below half the thickness) which all positions are whole multiples of. Frames are where
+    they are in any case.
 
     Raises
     ------
@@ -178,8 +182,11 @@ def _spanned(header: SegHeader, planes: Planes, order: Sequence[int]) -> SegGrid
     at_mm = (points - points[0]) @ normal
     steps = np.diff(at_mm)
     smallest, gaps = float(steps.min()), _MOST_GAPS * len(points)
-    guesses = (smallest, _common(frame.thickness_mm for frame in ordered), smallest / 2, smallest / 3)
+    thickness = _common(frame.thickness_mm for frame in ordered)
     tag = _common(frame.step_mm for frame in ordered)
+    # Three uneven slices often share some third of a step: that is a grid only where no header speaks against it.
+    least = max(tag, thickness * _LEAST_STEP)
+    guesses = (smallest, thickness, *(part for part in (smallest / 2, smallest / 3) if part >= least))
     for base, most in ((tag, _MOST_SLICES), *((guess, gaps) for guess in guesses)):
         numbers = _slice_numbers(points, at_mm, base, most)
         if numbers is not None:
