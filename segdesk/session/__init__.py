@@ -1,12 +1,14 @@
 """The program without a window."""
 
-from segdesk.session.drafts import Candidate, Drafts
+from segdesk.session.candidate import Candidate
+from segdesk.session.drafts import Drafts
+from segdesk.session.heat import Heat, HeatMap
 from segdesk.session.panel import Panel, Read
+from segdesk.session.queue import Queue, QueuedCase, QueueState
+from segdesk.session.run_times import RunTimes, TimeEstimate
 from segdesk.session.saving import SaveOutcome
 from segdesk.session.scores import ScoreEntry, Scores, ScoreSheet
 from segdesk.session.session import Session
-from segdesk.session.queue import Queue, QueuedCase, QueueState
-from segdesk.session.run_times import RunTimes, TimeEstimate
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase
 from segdesk.session.teaching import Teaching
@@ -16,19 +18,21 @@ __all__ = [
     "Budget",
     "Candidate",
     "Drafts",
+    "Heat",
+    "HeatMap",
     "OpenCase",
     "Panel",
+    "Queue",
+    "QueueState",
+    "QueuedCase",
     "Read",
+    "RunTimes",
     "SaveOutcome",
     "ScoreEntry",
     "ScoreSheet",
     "Scores",
     "Session",
-    "Queue",
-    "QueueState",
-    "QueuedCase",
     "SessionSettings",
-    "RunTimes",
     "Teaching",
-]
     "TimeEstimate",
+]

@@ -15,6 +15,7 @@ from segdesk.session.loading import (
     LoadedCase,
     LoadedProject,
     add_images,
+    case_of_image,
     desk_project,
     load_case,
     load_project,
@@ -75,8 +76,8 @@ class Opening:
         present, rater = self._state.project, self._state.rater.value
 
         def load(serial: int, report: Progress) -> tuple[OpenCase | None, _Arrival]:
-            if is_project(wanted.path):
-                return None, _Arrival(load_project(open_project(wanted.path), self._settings))
+            if is_project(path):
+                return None, _Arrival(load_project(open_project(path), self._settings))
             desk = None
             project, reader = present, rater
             if project is None or reader is None:
@@ -87,7 +88,7 @@ class Opening:
             case = _on_desk(serial, loaded)
             return case, _Arrival.of(case, loaded, desk)
 
-        return self._arriving(f"Opening {wanted.path.name}", load)
+        return self._arriving(f"Opening {path.name}", load)
 
     def case(self, case_id: str) -> Task[OpenCase]:
         """Return the task that opens a case of the project."""
@@ -198,8 +199,8 @@ class Opening:
     def _clear_project(self) -> None:
         self._clear_case()
         self._parts.teaching.forget()
-        if self._state.project is not None:
         self._parts.queue.forget()
+        if self._state.project is not None:
             self._state.project.close()
         self._state.project = None
         self._state.rater.value = None

@@ -13,19 +13,20 @@ from segdesk.core.progress import Task
 from segdesk.core.training import Trainer
 from segdesk.edit.editor import Editor
 from segdesk.edit.history import MIB, EditHistory
+from segdesk.session.drafting import Drafting
 from segdesk.session.drafts import Drafts
 from segdesk.session.export import Export
+from segdesk.session.heat import Heat
 from segdesk.session.lineage import Lineage
 from segdesk.session.loading import create_project, open_project
-from segdesk.session.heat import Heat
 from segdesk.session.mask_import import MaskImport
 from segdesk.session.opening import Opening
 from segdesk.session.panel import Panel
 from segdesk.session.parts import Parts
-from segdesk.session.saving import SaveOutcome, Saving
-from segdesk.session.scores import Scores
 from segdesk.session.queue import Queue
 from segdesk.session.run_times import RunTimes
+from segdesk.session.saving import SaveOutcome, Saving
+from segdesk.session.scores import Scores
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.session.teaching import Teaching
@@ -49,21 +50,21 @@ class Session:
         Starts training children; without it `teaching.start` says so.
     settings : SessionSettings, optional
         Names and limits.
-
-    Attributes
     insight : Insight, optional
         Explains and measures models; without it `heat` says so.
+
+    Attributes
     ----------
     editor : Editor
         Strokes, undo, active label.
     drafts : Drafts
         Predict, accept, reject.
-    panel : Panel
-        Reads, votes, consensus, disputes.
     heat : Heat
         Uncertainty and explanations over the open case.
     queue : Queue
         Cases that wait for a model.
+    panel : Panel
+        Reads, votes, consensus, disputes.
     scores : Scores
         Readers and models against the reference.
     teaching : Teaching
@@ -83,9 +84,9 @@ class Session:
         predictor: Predictor | None = None,
         trainer: Trainer | None = None,
         settings: SessionSettings | None = None,
+        insight: Insight | None = None,
     ) -> None:
         self.settings = settings or SessionSettings()
-        insight: Insight | None = None,
         state, lineage = SessionState(), Lineage()
         self.editor = Editor(EditHistory(self.settings.undo_mib * MIB))
         saving = Saving(state, self.editor, lineage)
