@@ -168,6 +168,10 @@ class Geometry:
         affine[:3, 3] = self.index_to_lps(box.start_kji)
         return replace(self, shape_kji=box.shape_kji, affine_kji_to_lps=affine)
 
+    def at_slice(self, k: int) -> Geometry:
+        """Return the grid of one slice."""
+        return self.crop(Box((k, 0, 0), (k + 1, *self.shape_kji[1:])))
+
     def sha256(self) -> str:
         """Return the hash of shape and affine (rounded to 1e-6 mm), for manifests and passports."""
         rounded = np.round(self.affine_kji_to_lps, 6) + 0.0
@@ -218,6 +222,15 @@ class SliceStackGeometry:
         affines = self.slice_affines_ji_to_lps[index[..., 0].astype(np.intp)]
         plane = np.stack([index[..., 1], index[..., 2], np.ones_like(index[..., 0])], axis=-1)
         return np.asarray(np.einsum("...rc,...c->...r", affines[..., :3, :], plane), dtype=np.float64)
+
+    def at_slice(self, k: int) -> SliceStackGeometry:
+        """Return the grid of one slice."""
+        return replace(
+            self,
+            shape_kji=(1, *self.shape_kji[1:]),
+            slice_affines_ji_to_lps=self.slice_affines_ji_to_lps[k : k + 1],
+            thickness_k_mm=self.thickness_k_mm[k : k + 1],
+        )
 
     def matches(self, other: Grid, atol_mm: float = CORNER_ATOL_MM) -> bool:
         """Whether both have the same slices at the same places within `atol_mm`."""

@@ -32,7 +32,7 @@ def entry_of_file(path: Path, kind: Format, uid: str) -> SeriesEntry:
 
 
 def _nifti_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
-    from segdesk.io.nifti import open_nifti, read_nifti
+    from segdesk.io.nifti import open_nifti, read_nifti, read_nifti_slice
 
     file = open_nifti(path)
     header = file.header
@@ -48,6 +48,7 @@ def _nifti_entry(path: Path, kind: Format, uid: str) -> SeriesEntry:
         path.name,
         header.time_points,
         paths=(path,),
+        slice_reader=partial(read_nifti_slice, file) if file.has_open_slices else None,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelTable
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import IntensityUnit, Volume
@@ -28,11 +29,12 @@ _SLAB = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class NiftiFile:
-    """A file whose header was read: what is in it, and its label names if it has some."""
+    """A file whose header was read: what is in it, its label names if it has some, whether slices lie open in it."""
 
     path: Path
     header: NiftiHeader
     table: LabelTable | None = None
+    has_open_slices: bool = False
 
 
 def open_nifti(path: Path) -> NiftiFile:
@@ -54,7 +56,7 @@ def open_nifti(path: Path) -> NiftiFile:
         missing = min(header.data_offset, _MAX_EXTENSION_BYTES) - len(head)
         if missing > 0:
             tail += source.read(missing)
-        return NiftiFile(path, header, _label_table(tail, header))
+        return NiftiFile(path, header, _label_table(tail, header), not source.is_gzip)
 
 
 def read_nifti(file: NiftiFile, report: Progress = silent) -> Volume:
@@ -78,18 +80,42 @@ def read_nifti(file: NiftiFile, report: Progress = silent) -> Volume:
         require_size(path, header.voxel_count * itemsize, file_bytes([source.path]))
         source.skip(header.data_offset)
         stored = source.read_array(header.stored_dtype, header.voxel_count)
-    shape: tuple[int, ...] = header.geometry.shape_kji
-    shape = (header.time_points, *shape) if header.time_points > 1 else shape
-    shape = (*shape, header.samples) if header.samples > 1 else shape
-    array = _scaled(stored.reshape(shape), header)
+    volume = _volume(file, stored, header.geometry, header.time_points)
     report(1, 1, path.name)
+    return replace(volume, warnings=(*header.warnings, *nan_warning(volume.array)))
+
+
+def read_nifti_slice(file: NiftiFile, k: int, point: int, report: Progress = silent) -> Volume:
+    """Read one slice of one time point from a file with open slices: a `SliceReader`.
+
+    Raises
+    ------
+    ReadError
+        As `read_nifti`.
+    """
+    header = file.header
+    slices, rows, columns = header.geometry.shape_kji
+    values = rows * columns * header.samples
+    report(0, 1, file.path.name)
+    first_byte = header.data_offset + (point * slices + k) * values * header.stored_dtype.itemsize
+    with ByteSource(file.path, first_byte, is_gzip=False) as source:
+        stored = source.read_array(header.stored_dtype, values)
+    return _volume(file, stored, header.geometry.at_slice(k), 1)
+
+
+def _volume(file: NiftiFile, stored: NDArray[Any], geometry: Geometry, time_points: int) -> Volume:
+    """Scale flat stored values and put them on their grid."""
+    header = file.header
+    shape: tuple[int, ...] = geometry.shape_kji
+    shape = (time_points, *shape) if time_points > 1 else shape
+    shape = (*shape, header.samples) if header.samples > 1 else shape
     return Volume(
-        array,
-        header.geometry,
+        _scaled(stored.reshape(shape), header),
+        geometry,
         unit=IntensityUnit.RGB if header.samples > 1 else IntensityUnit.ARBITRARY,
-        time_points=header.time_points,
-        warnings=(*header.warnings, *nan_warning(array)),
-        source_path=str(path),
+        time_points=time_points,
+        warnings=header.warnings,
+        source_path=str(file.path),
     )
 
 

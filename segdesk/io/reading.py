@@ -46,7 +46,7 @@ def read_volume(
         is no volume and `as_stack` is False; code ``several_series`` when one must be named.
     """
     path = Path(path)
-    entry = _chosen(scan(path, report), series_uid)
+    entry = choose_series(scan(path, report), series_uid)
     return (entry if as_stack else entry.require_volume()).read(report)
 
 
@@ -85,7 +85,7 @@ def read_labels(path: Path | str, *, reference: Reference | None = None, report:
     if path.is_dir():
         found = scan(path, report)
         if not found.masks:
-            return _laid(_as_labels(_chosen(found, None).require_volume().read(report), path), references)
+            return _laid(_as_labels(choose_series(found, None).require_volume().read(report), path), references)
         path = _one_mask(found).paths[0]
     kind = sniff(path)
     if kind is Format.DICOM_SEG:
@@ -113,7 +113,14 @@ def require_same_grid(candidate: Grid, reference: Grid) -> None:
     )
 
 
-def _chosen(found: ScanResult, series_uid: str | None) -> SeriesEntry:
+def choose_series(found: ScanResult, series_uid: str | None) -> SeriesEntry:
+    """Return the series of that name, or the one that there is.
+
+    Raises
+    ------
+    ReadError, UsageError
+        As `read_volume`.
+    """
     if series_uid is not None:
         for entry in found.series:
             if entry.uid == series_uid:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+import numpy as np
 
 from segdesk.core.box import Index3
 from segdesk.core.geometry import Geometry, Grid
@@ -18,6 +21,9 @@ from segdesk.io.label_json import concept_to_json
 Json = dict[str, object]
 Reader = Callable[[Progress], Volume]
 """Reads the voxels of one entry; raises `ReadError`; lets `Cancelled` pass."""
+
+SliceReader = Callable[[int, int, Progress], Volume]
+"""Reads one slice of one time point (k, point, report) without the others."""
 
 MaskReader = Callable[[Progress], LabelMap]
 """Reads the labels of one entry, on the entry's own grid."""
@@ -174,6 +180,8 @@ class SeriesEntry:
         What is in it, for objects that are masks by their kind (DICOM SEG); None for images.
     mask_reader : callable, optional
         Reads the labels of such an object.
+    slice_reader : callable, optional
+        Reads one slice; None where that takes as long as reading everything.
     """
 
     uid: str
@@ -194,6 +202,7 @@ class SeriesEntry:
 
     mask: MaskSummary | None = None
     mask_reader: MaskReader | None = field(default=None, repr=False, compare=False)
+    slice_reader: SliceReader | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_mask(self) -> bool:
@@ -204,6 +213,11 @@ class SeriesEntry:
     def shape_kji(self) -> Index3:
         """Number of slices, rows, columns."""
         return self.geometry.shape_kji
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What the voxels take in memory, from the header."""
+        return math.prod(self.shape_kji) * self.time_points * np.dtype(self.dtype).itemsize
 
     @property
     def spacing_kji_mm(self) -> tuple[float, float, float] | None:
@@ -230,6 +244,41 @@ class SeriesEntry:
             If the pixels are truncated or cannot be decoded.
         """
         return self.reader(report)
+
+    @property
+    def has_single_slices(self) -> bool:
+        """Whether one slice can be read without the others."""
+        return self.slice_reader is not None
+
+    def read_slice(self, k: int, report: Progress = silent, *, point: int = 0) -> Volume:
+        """Read one slice, without the others.
+
+        Parameters
+        ----------
+        k : int
+            Which slice.
+        report : Progress
+        point : int
+            Of a series over time.
+
+        Returns
+        -------
+        Volume
+            Shape (1, J, I) or (1, J, I, 3): the values, type, windows and place that this
+            slice has in what `read` returns.
+
+        Raises
+        ------
+        ReadError
+            As `read`.
+        UsageError
+            If there is no such slice, or it cannot be had alone (`has_single_slices`).
+        """
+        if self.slice_reader is None:
+            raise UsageError(f"{self.description or self.uid} can only be read as a whole.")
+        if not (0 <= k < self.shape_kji[0] and 0 <= point < self.time_points):
+            raise UsageError(f"{self.description or self.uid} has no slice {k} at point {point}.")
+        return self.slice_reader(k, point, report)
 
     def read_labels(self, report: Progress = silent) -> LabelMap:
         """Read the labels of a mask object, on `geometry`.

@@ -113,15 +113,15 @@ class Decoder:
             else:
                 return cast(T, value)
 
-    def read_entry(self, scan: FoundScan, number: int, report: Progress) -> Any:
-        """Read an entry of a scan that a child made, in that child or in another one."""
-        message = {"op": "read", "scan": scan.id, "number": number}
+    def read_entry(self, scan: FoundScan, number: int, arguments: Sequence[int], report: Progress) -> Any:
+        """Read an entry of a scan that a child made, or a slice of it, in that child or in another one."""
+        message = {"op": "read", "scan": scan.id, "number": number, "arguments": list(arguments)}
         value, answer = self._answer(Call(message, scan.call.path, report))
         if answer["event"] != "gone":
             return value
         # The child that knew it is gone; its successor looks again, and must find the same.
         fresh = Call(scan.call.message, scan.call.path, report, scan.call.marked)
-        return self._answer(fresh, then_read=(scan, number))[0]
+        return self._answer(fresh, then_read=(scan, message))[0]
 
     def _is_marked(self, call: Call, death: DecoderDied) -> bool:
         """Mark the file that a folder's scan died on; whether there is a point in trying again."""
@@ -133,17 +133,17 @@ class Decoder:
         call.marked[path] = ReadError(death.message, code=death.code, path=path)
         return True
 
-    def _answer(self, call: Call, then_read: tuple[FoundScan, int] | None = None) -> tuple[Any, Message]:
+    def _answer(self, call: Call, then_read: tuple[FoundScan, Message] | None = None) -> tuple[Any, Message]:
         """Send a request to a free child; return its value and its answer."""
         with self._seat(call.report) as seat:
             exchange = Exchange(seat, call, next(self._ids), self.read_entry)
             value, answer = exchange.run()
             if then_read is None:
                 return value, answer
-            scan, number = then_read
+            scan, message = then_read
             if answer["value"] != scan.plain:
                 raise ReadError(f"{call.path.name} has changed since it was listed; open it again.", path=call.path)
-            then = Call({"op": "read", "scan": exchange.id, "number": number}, call.path, call.report)
+            then = Call({**message, "scan": exchange.id}, call.path, call.report)
             return Exchange(seat, then, next(self._ids), self.read_entry).run()
 
     @contextmanager

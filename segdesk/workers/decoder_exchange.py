@@ -109,8 +109,8 @@ class _DiedIdleError(Exception):
     """The child died before it began with the request."""
 
 
-ReadEntry = Callable[[FoundScan, int, Progress], Any]
-"""Reads an entry of a scan by its number."""
+ReadEntry = Callable[[FoundScan, int, Sequence[int], Progress], Any]
+"""Calls a reader of a scan by its number, with the arguments that come before its `report`."""
 
 
 class Exchange:
@@ -235,8 +235,8 @@ class Exchange:
             return None
         scan = FoundScan(self.id, self._call, answer["value"])
 
-        def reader(number: int) -> Callable[[Progress], Any]:
-            return lambda report: self._read_entry(scan, number, report)
+        def reader(number: int) -> Callable[..., Any]:
+            return lambda *arguments: self._read_entry(scan, number, arguments[:-1], arguments[-1])
 
         return Unpacker(lambda number: self._blocks.adopt(self._refs[number]), reader).unpack(answer["value"])
 

@@ -5,7 +5,7 @@ answers leave on stdout, arrays in the parent's shared memory. A crash here is a
 message there.
 
 Parent: ``{"op": "call", "id", "function", "arguments", "policy", "marked", "place"}``,
-``{"op": "read", "id", "scan", "number", "policy", "place"}``, ``{"op": "room", "id", "refs"}``.
+``{"op": "read", "id", "scan", "number"[, "arguments"], "policy", "place"}``, ``{"op": "room", "id", "refs"}``.
 Child: ``{"event": "begun"|"size"|"room"|"result"|"gone"|"error"|"cancelled", "id", ...}``.
 """
 
@@ -107,7 +107,7 @@ class Decoder:
         if readers is None:
             return {"event": "gone"}
         self._scans.move_to_end(request["scan"])
-        return self._sent(readers[request["number"]](report), request, blocks)
+        return self._sent(readers[request["number"]](*request.get("arguments", ()), report), request, blocks)
 
     def _sent(self, value: object, request: Message, blocks: BorrowedBlocks) -> Message:
         """Pack a value, its arrays into room that the parent makes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdesk.core.geometry import Geometry, Grid
@@ -109,7 +109,8 @@ def _spatial_entry(stack: Stack, counted: Sequence[Warn]) -> SeriesEntry | Refus
     if refusal:
         warnings.append(Warn(refusal.code, refusal.message))
     kind = _spatial_kind(points, refusal, stack.is_cine)
-    return _entry(points, verdict.geometry, kind, warnings, refusal)
+    entry = _entry(points, verdict.geometry, kind, warnings, refusal)
+    return replace(entry, worst_deviation_mm=verdict.worst_deviation_mm)
 
 
 def _spatial_kind(points: Sequence[Sequence[Slice]], refusal: Refusal | None, is_cine: bool) -> SeriesKind:
@@ -225,6 +226,8 @@ def _entry(
         refusal,
         paths,
         first.patient_position,
+        first.patient_key,
+        slice_reader=reader.read_slice,
     )
 
 

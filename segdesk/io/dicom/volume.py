@@ -8,7 +8,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segdesk.core.geometry import Grid
 from segdesk.core.progress import Progress
-from segdesk.core.volume import IntensityUnit, Volume
+from segdesk.core.volume import IntensityUnit, Volume, Window
 from segdesk.errors import Warn
 from segdesk.io.dicom.encoded_frames import decoder_of
 from segdesk.io.dicom.model import Slice
@@ -77,7 +77,7 @@ class DicomVolume:
         ReadError
             ``truncated`` or ``bad_pixels``.
         """
-        slots = self._slots()
+        slots = self._slots([each for point in self.points for each in point])
         jobs = self._jobs()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -88,6 +88,23 @@ class DicomVolume:
         array = slots.whole()
         return self._volume(array, nan_warning(array))
 
+    def read_slice(self, k: int, point: int, report: Progress) -> Volume:
+        """Read one slice of one time point: a `SliceReader`.
+
+        Raises
+        ------
+        ReadError
+            As `stream`.
+        """
+        each = self.points[point][k]
+        report(0, 1, each.instance.path.name)
+        slots = self._slots([each])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _fill(slots, [(0, each)])
+        alone = replace(self, points=((each,),), geometry=self.geometry.at_slice(k))
+        return replace(alone._volume(slots.whole()), windows=self._windows())
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array as far as the headers tell (a rare overflow widens it)."""
@@ -97,7 +114,6 @@ class DicomVolume:
         first = self.points[0][0].instance
         is_ct = first.modality == "CT" and first.rescale_type.upper() in ("", "HU")
         is_colour = first.layout.is_colour
-        middle = self.points[0][len(self.points[0]) // 2]
         lead = (len(self.points),) if len(self.points) > 1 else ()
         is_one_file = all(each.instance is first for point in self.points for each in point)
         return Volume(
@@ -105,7 +121,7 @@ class DicomVolume:
             self.geometry,
             unit=IntensityUnit.RGB if is_colour else IntensityUnit.HU if is_ct else IntensityUnit.ARBITRARY,
             modality=first.modality,
-            windows=() if is_colour else middle.frame.windows,
+            windows=self._windows(),
             display_inverted=first.is_inverted and not is_colour,
             time_points=len(self.points),
             padding_range=_padding(self.points[0][0]),
@@ -115,10 +131,14 @@ class DicomVolume:
             patient_key=first.patient_key,
         )
 
-    def _slots(self) -> Slots:
-        """Allocate the volume, once its size is allowed."""
-        slices = [each for point in self.points for each in point]
-        first, dtype = slices[0], value_dtype(slices)
+    def _windows(self) -> tuple[Window, ...]:
+        """Return what the middle slice says."""
+        middle = self.points[0][len(self.points[0]) // 2]
+        return () if middle.instance.layout.is_colour else middle.frame.windows
+
+    def _slots(self, slices: Sequence[Slice]) -> Slots:
+        """Allocate room for slices, once its size is allowed."""
+        first, dtype = slices[0], self.dtype
         shape: tuple[int, ...] = (len(slices), first.frame.rows, first.frame.columns)
         shape = (*shape, 3) if first.instance.layout.is_colour else shape
         stored_bytes = file_bytes({each.instance.path for each in slices})
