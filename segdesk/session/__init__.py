@@ -2,6 +2,7 @@
 
 from segdesk.session.candidate import Candidate
 from segdesk.session.drafts import Drafts
+from segdesk.session.first_slice import FirstSlice
 from segdesk.session.heat import Heat, HeatMap
 from segdesk.session.panel import Panel, Read
 from segdesk.session.queue import Queue, QueuedCase, QueueState
@@ -18,6 +19,7 @@ __all__ = [
     "Budget",
     "Candidate",
     "Drafts",
+    "FirstSlice",
     "Heat",
     "HeatMap",
     "OpenCase",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,15 +12,23 @@ from segdesk.core.labels import Label, LabelMap, LabelTable
 from segdesk.core.progress import Progress
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError
-from segdesk.io import scan
+from segdesk.io import SeriesEntry, read_volume, scan
 from segdesk.io.limits import allow_large
+from segdesk.session.first_slice import FirstSlice, FirstSliceReader
 from segdesk.session.settings import SessionSettings
 from segdesk.session.view import ProjectView, read_view
 from segdesk.store.places import is_project
 from segdesk.store.records import CaseRecord, RaterRecord
 
 if TYPE_CHECKING:
+    from segdesk.store.images import ReadImage
     from segdesk.store.project import Project
+
+IMAGE = "image"
+"""Name of the one channel of a case that was opened by its path."""
+
+ShowFirst = Callable[[FirstSlice], None]
+"""Takes the first slice that can be looked at, in the thread that reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,11 @@ def load_case(
     rater: RaterRecord,
     report: Progress,
     channels: Mapping[str, Volume] | None = None,
+    show: ShowFirst = lambda first: None,
 ) -> LoadedCase:
     """Read a case's images (unless they are there already) and the reader's working mask.
+
+    The first slice that can be looked at goes to `show`.
 
     Raises
     ------
@@ -69,7 +80,8 @@ def load_case(
     record = project.case(case_id)
     # How large they are was agreed to when they were added.
     with allow_large():
-        images = channels or project.images.read_channels(record.id, report)
+        read = FirstSliceReader(record.name, show)
+        images = channels or project.images.read_channels(record.id, report, read)
     reference = next(iter(images.values()))
     mask = project.masks.working(record.id, rater.id)
     if mask is None:
@@ -102,17 +114,68 @@ def desk_project(settings: SessionSettings) -> Project:
     return open_project(settings.desk) if is_project(settings.desk) else create_project(settings.desk, "Desk", 1)
 
 
-def case_of_image(
-    project: Project, path: Path, series_uid: str, report: Progress, *, as_stack: bool = False, name: str = ""
-) -> CaseRecord:
-    """Return the case that shows this image, added to the project if new; `name` is the path's by default."""
-    place = path.absolute()
+@dataclass(frozen=True, slots=True)
+class WantedImage:
+    """An image to be opened as a case.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    series_uid : str
+        Which series, where there are several.
+    as_stack : bool
+        Take a series that is no regular volume as slices with a place each.
+    name : str
+        Of the case, if it is new; after the path by default.
+    entry : SeriesEntry, optional
+        What a scan found there, where there was one.
+    """
+
+    path: Path
+    series_uid: str = ""
+    as_stack: bool = False
+    name: str = ""
+    entry: SeriesEntry | None = None
+
+
+def load_image(
+    project: Project, wanted: WantedImage, rater: RaterRecord, report: Progress, show: ShowFirst
+) -> LoadedCase:
+    """Read the case that shows an image, added to the project if new.
+
+    Raises
+    ------
+    ReadError
+        If the image cannot be read, or is another one than was recorded.
+    """
+    known = _case_of(project, wanted)
+    if known is not None:
+        return load_case(project, known.id, rater, report, show=show)
+    name = _new_name(project, wanted)
+    read = FirstSliceReader(name, show, wanted.entry)
+    record = _added(project, name, wanted, report, read)
+    # What was just read and recorded need not be read again to be compared with itself.
+    channels = None if read.volume is None else {IMAGE: read.volume}
+    return load_case(project, record.id, rater, report, channels)
+
+
+def _case_of(project: Project, wanted: WantedImage) -> CaseRecord | None:
+    place = wanted.path.absolute()
     for case in project.cases():
         first = case.channels[0]
-        if first.path == place and (not series_uid or first.series_uid == series_uid):
+        if first.path == place and (not wanted.series_uid or first.series_uid == wanted.series_uid):
             return case
-    free = _free_name(project, name or _stem(place))
-    return project.add_case(free, {"image": place}, series_uid=series_uid, as_stack=as_stack, report=report)
+    return None
+
+
+def _added(
+    project: Project, name: str, wanted: WantedImage, report: Progress, read: ReadImage = read_volume
+) -> CaseRecord:
+    channels = {IMAGE: wanted.path.absolute()}
+    return project.add_case(
+        name, channels, series_uid=wanted.series_uid, as_stack=wanted.as_stack, report=report, read=read
+    )
 
 
 def add_images(project: Project, path: Path, report: Progress) -> list[CaseRecord]:
@@ -129,10 +192,13 @@ def add_images(project: Project, path: Path, report: Progress) -> list[CaseRecor
         message = "there is no image in it." if refusal is None else refusal.message
         raise UsageError(f"{path.name}: {message}", code="empty" if refusal is None else refusal.code, path=path)
     uids = [entry.uid for entry in found.images] if len(found.images) > 1 else [""]
-    return [case_of_image(project, path, uid, report) for uid in uids]
+    wanted = [WantedImage(path, uid) for uid in uids]
+    return [_case_of(project, each) or _added(project, _new_name(project, each), each, report) for each in wanted]
 
 
-def _free_name(project: Project, wanted: str) -> str:
+def _new_name(project: Project, image: WantedImage) -> str:
+    """Return the name that an image asks for, with a number if that is taken."""
+    wanted = image.name or _stem(image.path.absolute())
     taken = {case.name for case in project.cases()}
     if wanted not in taken:
         return wanted

@@ -14,10 +14,11 @@ from segdesk.errors import SaveFailed
 from segdesk.session.loading import (
     LoadedCase,
     LoadedProject,
+    WantedImage,
     add_images,
-    case_of_image,
     desk_project,
     load_case,
+    load_image,
     load_project,
     open_project,
 )
@@ -71,24 +72,23 @@ class Opening:
 
         return self._arriving(title, load)
 
-    def path(self, path: Path, series_uid: str, *, as_stack: bool = False, name: str = "") -> Task[OpenCase | None]:
+    def path(self, wanted: WantedImage) -> Task[OpenCase | None]:
         """Return the task that opens a project folder or an image."""
         present, rater = self._state.project, self._state.rater.value
 
         def load(serial: int, report: Progress) -> tuple[OpenCase | None, _Arrival]:
-            if is_project(path):
-                return None, _Arrival(load_project(open_project(path), self._settings))
+            if is_project(wanted.path):
+                return None, _Arrival(load_project(open_project(wanted.path), self._settings))
             desk = None
             project, reader = present, rater
             if project is None or reader is None:
                 desk = load_project(desk_project(self._settings), self._settings)
                 project, reader = desk.project, desk.rater
-            record = case_of_image(project, path, series_uid, report, as_stack=as_stack, name=name)
-            loaded = load_case(project, record.id, reader, report)
+            loaded = load_image(project, wanted, reader, report, self._state.first_slice.emit)
             case = _on_desk(serial, loaded)
             return case, _Arrival.of(case, loaded, desk)
 
-        return self._arriving(f"Opening {path.name}", load)
+        return self._arriving(f"Opening {wanted.path.name}", load)
 
     def case(self, case_id: str) -> Task[OpenCase]:
         """Return the task that opens a case of the project."""
@@ -96,7 +96,7 @@ class Opening:
         channels = self._channels_of(case_id)
 
         def load(serial: int, report: Progress) -> tuple[OpenCase, _Arrival]:
-            loaded = load_case(project, case_id, rater, report, channels)
+            loaded = load_case(project, case_id, rater, report, channels, self._state.first_slice.emit)
             case = _on_desk(serial, loaded)
             return case, _Arrival.of(case, loaded)
 

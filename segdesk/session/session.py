@@ -13,12 +13,13 @@ from segdesk.core.progress import Task
 from segdesk.core.training import Trainer
 from segdesk.edit.editor import Editor
 from segdesk.edit.history import MIB, EditHistory
+from segdesk.io import SeriesEntry
 from segdesk.session.drafting import Drafting
 from segdesk.session.drafts import Drafts
 from segdesk.session.export import Export
 from segdesk.session.heat import Heat
 from segdesk.session.lineage import Lineage
-from segdesk.session.loading import create_project, open_project
+from segdesk.session.loading import WantedImage, create_project, open_project
 from segdesk.session.mask_import import MaskImport
 from segdesk.session.opening import Opening
 from segdesk.session.panel import Panel
@@ -117,6 +118,14 @@ class Session:
         return self._state.changed
 
     @property
+    def first_slice(self) -> SignalInstance:
+        """Signal(FirstSlice): a slice of the image that is being opened, to look at until the case is there.
+
+        Emitted in the thread that reads; small images have none.
+        """
+        return self._state.first_slice
+
+    @property
     def project(self) -> Project | None:
         """The open project."""
         return self._state.project
@@ -160,7 +169,13 @@ class Session:
         return self._opening.project(f"Opening {folder.name}", lambda: open_project(folder))
 
     def open_path(
-        self, path: Path, series_uid: str = "", *, as_stack: bool = False, name: str = ""
+        self,
+        path: Path,
+        series_uid: str = "",
+        *,
+        as_stack: bool = False,
+        name: str = "",
+        entry: SeriesEntry | None = None,
     ) -> Task[OpenCase | None]:
         """Return the task that opens whatever `path` is.
 
@@ -176,8 +191,10 @@ class Session:
             Open a series that is no regular volume as slices with a place each.
         name : str
             Of the case, if it is new; after the path by default.
+        entry : SeriesEntry, optional
+            The image as a scan of `path` found it: its headers are not read again.
         """
-        return self._opening.path(path, series_uid, as_stack=as_stack, name=name)
+        return self._opening.path(WantedImage(path, series_uid, as_stack, name, entry))
 
     def add_images(self, images: Sequence[Path]) -> Task[tuple[CaseRecord, ...]]:
         """Return the task that adds each image file, or each series of a folder, as a case.

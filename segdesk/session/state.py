@@ -49,6 +49,7 @@ class SessionState:
     """Shared by `Session` and its parts; lives in the owner's thread."""
 
     changed = Signal(Change, object)
+    first_slice = Signal(object)
 
     def __init__(self) -> None:
         self.project: Project | None = None

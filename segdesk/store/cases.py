@@ -15,8 +15,9 @@ from segdesk.core.progress import Progress, silent
 from segdesk.core.provenance import utc_now
 from segdesk.core.volume import Volume
 from segdesk.errors import NotFound, StoreError
+from segdesk.io import read_volume
 from segdesk.store.database import Database
-from segdesk.store.images import image_hash, read_images, read_recorded_images
+from segdesk.store.images import ReadImage, image_hash, read_images, read_recorded_images
 from segdesk.store.places import place_of, text_of
 from segdesk.store.records import CaseRecord, CaseStatus, CaseSummary, ChannelRecord, MaskRole, RaterKind
 from segdesk.store.schema import CaseRow, ChannelRow, ConsensusRow, MaskRow, RaterRow, VoteRow
@@ -56,8 +57,8 @@ class CaseStore:
         self._database = database
         self._root = root
 
-    def add(self, new: NewCase, report: Progress = silent) -> CaseRecord:
-        """Read the images and record the case.
+    def add(self, new: NewCase, report: Progress = silent, read: ReadImage = read_volume) -> CaseRecord:
+        """Read the images, with `read`, and record the case.
 
         Raises
         ------
@@ -69,7 +70,7 @@ class CaseStore:
         if not new.channels or not new.name.strip():
             raise StoreError("A case needs a name and at least one image.", code="usage")
         self._refuse_taken(new.name)
-        volumes = read_images(new.channels, new.series_uid, report, as_stack=new.as_stack)
+        volumes = read_images(new.channels, new.series_uid, report, as_stack=new.as_stack, read=read)
         with self._database.writing() as session:
             number = (session.scalar(select(func.max(CaseRow.number))) or 0) + 1
             row = self._row(new, volumes, number)
@@ -90,15 +91,17 @@ class CaseStore:
                 raise NotFound(f"There is no case {case_id!r} in this project.")
             return self._record(row)
 
-    def read_channels(self, case_id: str, report: Progress = silent) -> dict[str, Volume]:
-        """Read the images of a case, the reference first, and check them against the record.
+    def read_channels(
+        self, case_id: str, report: Progress = silent, read: ReadImage = read_volume
+    ) -> dict[str, Volume]:
+        """Read the images of a case with `read`, the reference first, and check them against the record.
 
         Raises
         ------
         ReadError
             Code ``image_changed`` when an image is missing or another one.
         """
-        return read_recorded_images(self.get(case_id), report)
+        return read_recorded_images(self.get(case_id), report, read)
 
     def summaries(self) -> tuple[CaseSummary, ...]:
         """Return a row of the case list for each case, in a fixed number of queries."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +15,15 @@ from segdesk.core.volume import Volume
 from segdesk.errors import GeometryMismatch, ReadError
 from segdesk.io import read_volume
 from segdesk.store.records import CaseRecord
+
+
+class ReadImage(Protocol):
+    """Reads an image as `segdesk.io.read_volume` does."""
+
+    def __call__(
+        self, path: Path, *, series_uid: str | None = None, as_stack: bool = False, report: Progress
+    ) -> Volume:
+        """Return the whole image."""
 
 
 def image_hash(volume: Volume) -> str:
@@ -28,7 +38,12 @@ def image_hash(volume: Volume) -> str:
 
 
 def read_images(
-    channels: Mapping[str, Path], series_uid: str, report: Progress, *, as_stack: bool = False
+    channels: Mapping[str, Path],
+    series_uid: str,
+    report: Progress,
+    *,
+    as_stack: bool = False,
+    read: ReadImage = read_volume,
 ) -> dict[str, Volume]:
     """Read the channels of a new case; `as_stack` as in `segdesk.io.read_volume`.
 
@@ -40,7 +55,7 @@ def read_images(
         If the channels do not lie on one grid.
     """
     volumes = {
-        name: read_volume(path, series_uid=series_uid or None, as_stack=as_stack, report=report)
+        name: read(path, series_uid=series_uid or None, as_stack=as_stack, report=report)
         for name, path in channels.items()
     }
     first_name, first = next(iter(volumes.items()))
@@ -52,7 +67,7 @@ def read_images(
     return volumes
 
 
-def read_recorded_images(record: CaseRecord, report: Progress) -> dict[str, Volume]:
+def read_recorded_images(record: CaseRecord, report: Progress, read: ReadImage = read_volume) -> dict[str, Volume]:
     """Read the images of a stored case and check that they are those that were recorded.
 
     Raises
@@ -67,7 +82,7 @@ def read_recorded_images(record: CaseRecord, report: Progress) -> dict[str, Volu
                 f"The image {channel.path.name!r} of {record.name!r} is not where it was; put it back.", channel.path
             )
         # A stack was agreed to when it was added; that it is still the same one is checked below.
-        volume = read_volume(channel.path, series_uid=channel.series_uid or None, as_stack=True, report=report)
+        volume = read(channel.path, series_uid=channel.series_uid or None, as_stack=True, report=report)
         reference = next(iter(volumes.values()), volume)
         if image_hash(volume) != channel.image_hash or not _is_recorded_grid(
             volume.geometry, reference.geometry, record

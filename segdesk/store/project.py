@@ -19,9 +19,11 @@ from sqlalchemy import select
 
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import SaveFailed, StoreError
+from segdesk.io import read_volume
 from segdesk.store.cases import CaseStore, NewCase
 from segdesk.store.consensuses import ConsensusStore
 from segdesk.store.database import Database
+from segdesk.store.images import ReadImage
 from segdesk.store.jobs import JobStore
 from segdesk.store.masks import MaskStore
 from segdesk.store.models import ModelStore
@@ -129,9 +131,10 @@ class Project:
         series_uid: str = "",
         as_stack: bool = False,
         report: Progress = silent,
+        read: ReadImage = read_volume,
     ) -> CaseRecord:
         """Read the images of a case and record it; see `NewCase` and `CaseStore.add`."""
-        return self._cases.add(NewCase(name, channels, patient_key, series_uid, as_stack), report)
+        return self._cases.add(NewCase(name, channels, patient_key, series_uid, as_stack), report, read)
 
     def cases(self) -> tuple[CaseRecord, ...]:
         """Return all cases in the order they were added."""

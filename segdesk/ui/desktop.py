@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QObject
+from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from segdesk.core.box import Index3
 from segdesk.core.events import Change
+from segdesk.core.progress import Lane
 from segdesk.errors import SegdeskError
-from segdesk.session import Session
+from segdesk.session import FirstSlice, Session
 from segdesk.ui.actions import Act, Place
 from segdesk.ui.autosave import Autosave
+from segdesk.ui.jobs import Job
 from segdesk.ui.models.case_walk import neighbour
 from segdesk.ui.models.sample import sample_image
 from segdesk.ui.panels.case_exchange import CaseExchange
@@ -38,11 +41,14 @@ class Desktop(QObject):
         The program.
     """
 
+    _first_slice = QtSignal(object)
+
     def __init__(self, window: MainWindow, session: Session) -> None:
         super().__init__(window)
         self._window, self.session = window, session
         self._jobs = window.ui.jobs
         self._pages: dict[Place, QWidget] = {}
+        self._place = Place.READ
         session.editor.brush_radius_mm.value = float(window.ui.settings.of("brush.radius_mm").value)
         session.editor.brush_radius_mm.changed.connect(self._remember_brush)
         self._autosave = Autosave(session, self._jobs, self)
@@ -69,6 +75,10 @@ class Desktop(QObject):
         window.first_page.deleteLater()
         self._bind()
         session.changed.connect(self._on_session)
+        self._place_before: Place | None = None
+        self._first_slice.connect(self._on_first_slice)
+        session.first_slice.connect(self._pass_on)
+        self._jobs.finished.connect(self._on_job_finished)
 
     def page(self, place: Place) -> QWidget:
         """Return a workspace, made now if nobody has seen it yet."""
@@ -83,9 +93,12 @@ class Desktop(QObject):
         page = self.page(place)
         if place is Place.AGREE and self.read.desk is not None:
             cast("AgreeWorkspace", page).views.go_to(self.read.desk.views.cursor_kji.value)
+        self._place = place
         self._window.pages.setCurrentWidget(page)
         self._window.header.show_place(place)
-        self._window.ui.actions.enter(place)
+        # While a case is on its way, no key may reach the one that lies behind it.
+        is_covered = place is Place.READ and self.read.is_waiting
+        self._window.ui.actions.enter(None if is_covered else place)
         page.setFocus()
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -105,6 +118,27 @@ class Desktop(QObject):
             return False
         self.read.let_go()
         return True
+
+    def _pass_on(self, first: FirstSlice) -> None:
+        """Take a slice from the thread that reads to the window's."""
+        self._first_slice.emit(first)
+
+    def _on_first_slice(self, first: FirstSlice) -> None:
+        self._place_before = self._place
+        # Jobs on the disk's lane run one by one: the oldest is the one that reads.
+        reading = next((job for job in self._jobs.running if job.task.lane is Lane.DISK), None)
+        self.read.show_first_slice(first, reading)
+        self.go_to(Place.READ)
+
+    def _on_job_finished(self, job: Job) -> None:
+        # What a disk job showed of its case goes with it, however it ended; the case itself is there by now.
+        if job.task.lane is not Lane.DISK or self._place_before is None:
+            return
+        place, self._place_before = self._place_before, None
+        was_waiting = self.read.is_waiting
+        self.read.forget_first_slice()
+        if self._place is Place.READ:
+            self.go_to(place if was_waiting else Place.READ)
 
     def _on_opened(self, case: object) -> None:
         self.go_to(Place.CASES if case is None else Place.READ)

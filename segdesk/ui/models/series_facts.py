@@ -102,10 +102,5 @@ def _facts_of_grid(entry: SeriesEntry, geometry: Geometry) -> list[Fact]:
 
 
 def _size_text(entry: SeriesEntry) -> str:
-    size_mib = decoded_bytes(entry) / (1 << 20)
+    size_mib = entry.decoded_bytes / (1 << 20)
     return f"{size_mib / 1024:.1f} GiB" if size_mib >= 1024 else f"{size_mib:.3g} MiB"
-
-
-def decoded_bytes(entry: SeriesEntry) -> int:
-    """Return what the voxels take in memory, from the header."""
-    return math.prod(entry.shape_kji) * entry.time_points * np.dtype(entry.dtype).itemsize

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segdesk.core.events import Signal
+from segdesk.core.geometry import Grid
 from segdesk.core.labels import Label
 from segdesk.core.progress import Lane, Progress, Task
-from segdesk.core.reslice import planes_of
-from segdesk.core.volume import IntensityUnit, Volume
+from segdesk.core.reslice import SlicePlane, planes_of
+from segdesk.core.volume import IntensityUnit, Volume, Window
 from segdesk.core.window import start_window
 from segdesk.errors import SegdeskError
+from segdesk.io.series import SeriesEntry
 from segdesk.ui.models.series_choice import SeriesRow
-from segdesk.ui.models.series_facts import decoded_bytes
 from segdesk.ui.models.thumbnails import Picture, drawn_square
 
 SMALL_PX = 96
@@ -33,7 +32,7 @@ KEPT = 6
 """Large pictures of so many series are kept."""
 
 UNASKED_BYTES = 256 << 20
-"""Larger series are read for a picture only when they are selected."""
+"""Larger series whose slices cannot be had alone are read for a picture only when they are selected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +49,15 @@ class Preview:
         How many there are in all.
     noun : str
         What they are: "Slice" or "Frame".
+    is_whole : bool
+        Whether these are all that will be shown; the middle one comes before the others.
     """
 
     slices: tuple[Picture, ...]
     numbers: tuple[int, ...]
     count: int
     noun: str = "Slice"
+    is_whole: bool = True
 
     @property
     def middle(self) -> int:
@@ -84,21 +86,23 @@ class SeriesPreviews:
         self._queue: dict[str, SeriesRow] = {}
 
     def small(self, row: SeriesRow) -> Picture | None:
-        """Return the small picture; None while it is not there. A small series is then read for it."""
-        uid = row.entry.uid
-        if uid not in self._small and uid not in self._problems and decoded_bytes(row.entry) <= UNASKED_BYTES:
+        """Return the small picture; None while it is not there. It is then read, if that does not take long."""
+        uid, entry = row.entry.uid, row.entry
+        is_quick = entry.has_single_slices or entry.decoded_bytes <= UNASKED_BYTES
+        if uid not in self._small and uid not in self._problems and is_quick:
             self._ask(row)
         return self._small.get(uid)
 
     def large(self, row: SeriesRow) -> Preview | None:
-        """Return the slices of a selected row; None while they are not there, they are read next."""
+        """Return the slices of a selected row, the middle one first; None while none is there. They are read next."""
         uid = row.entry.uid
-        if uid in self._large:
+        made = self._large.get(uid)
+        if made is not None:
             self._large.move_to_end(uid)
-        elif uid not in self._problems:
+        if uid not in self._problems and (made is None or not made.is_whole):
             self._queue.pop(uid, None)
             self._ask(row)
-        return self._large.get(uid)
+        return made
 
     def problem(self, row: SeriesRow) -> str:
         """Return why there is no picture, "" when there is one or it is on its way."""
@@ -110,10 +114,13 @@ class SeriesPreviews:
             return None
         # Last in, first out: what was asked for last is what is looked at.
         uid, row = self._queue.popitem()
+        has_middle = uid in self._large
 
         def work(report: Progress) -> Preview | str:
             try:
-                return preview_of(_image_of(row, report))
+                if not row.entry.has_single_slices:
+                    return preview_of(_image_of(row, report))
+                return preview_by_slices(row.entry, report) if has_middle else middle_of(row.entry, report)
             except SegdeskError as error:
                 return error.message
 
@@ -136,6 +143,8 @@ class SeriesPreviews:
             self.wanted.emit()
 
     def _keep(self, uid: str, preview: Preview) -> None:
+        if uid in self._large and not preview.is_whole:
+            return
         step = LARGE_PX / SMALL_PX
         pick = ((np.arange(SMALL_PX) + 0.5) * step).astype(np.intp)
         self._small[uid] = np.ascontiguousarray(preview.slices[preview.middle][pick][:, pick])
@@ -156,7 +165,7 @@ def _image_of(row: SeriesRow, report: Progress) -> Volume:
 
 
 def preview_of(volume: Volume) -> Preview:
-    """Draw slices of an image, spread evenly, each into a square.
+    """Draw slices of an image that is there, spread evenly, each into a square.
 
     Parameters
     ----------
@@ -168,16 +177,64 @@ def preview_of(volume: Volume) -> Preview:
     Preview
         Radiological orientation, true proportions, one window for all.
     """
-    # Slices as they were taken: a coronal series is looked at in coronal slices.
-    plane = next(each for each in planes_of(volume.geometry) if each.normal_axis == 0)
-    window = start_window(volume)
-    is_film = plane.slice_count == 1 and volume.time_points > 1
-    total = volume.time_points if is_film else plane.slice_count
-    numbers = sorted({round(n) for n in np.linspace(0, total - 1, min(total, MOST_SLICES))})
+    plane, window = _native_plane(volume.geometry), start_window(volume)
+    is_film, total = _counted(volume.geometry, volume.time_points)
+    numbers = _spread(total)
 
-    def pixels(number: int) -> NDArray[Any]:
+    def square(number: int) -> Picture:
         point = volume.at_time(number if is_film else 0)
-        return plane.cut(point.array, 0 if is_film else number)
+        pixels = plane.cut(point.array, 0 if is_film else number)
+        return drawn_square(pixels, plane.size_mm, volume, window, LARGE_PX)
 
-    squares = tuple(drawn_square(pixels(n), plane.size_mm, volume, window, LARGE_PX) for n in numbers)
+    return _preview(tuple(square(n) for n in numbers), numbers, total, is_film=is_film)
+
+
+def middle_of(entry: SeriesEntry, report: Progress) -> Preview:
+    """Draw the middle slice alone, read without the others."""
+    is_film, total = _counted(entry.geometry, entry.time_points)
+    numbers = _spread(total)
+    middle = numbers[len(numbers) // 2]
+    volume = _slice_of(entry, middle, is_film=is_film, report=report)
+    made = _preview((_square_of(volume, start_window(volume)),), (middle,), total, is_film=is_film)
+    return replace(made, is_whole=total == 1)
+
+
+def preview_by_slices(entry: SeriesEntry, report: Progress) -> Preview:
+    """Draw slices spread evenly, reading these and no others, in the window of the middle one."""
+    is_film, total = _counted(entry.geometry, entry.time_points)
+    numbers = _spread(total)
+    middle = _slice_of(entry, numbers[len(numbers) // 2], is_film=is_film, report=report)
+    window = start_window(middle)
+    squares: list[Picture] = []
+    for number in numbers:
+        report(len(squares), len(numbers), "Reading slices")
+        squares.append(_square_of(_slice_of(entry, number, is_film=is_film, report=report), window))
+    return _preview(tuple(squares), numbers, total, is_film=is_film)
+
+
+def _native_plane(grid: Grid) -> SlicePlane:
+    """Return slices as they were taken: a coronal series is looked at in coronal slices."""
+    return next(each for each in planes_of(grid) if each.normal_axis == 0)
+
+
+def _counted(grid: Grid, time_points: int) -> tuple[bool, int]:
+    """Return whether frames in time are leafed through, and how many frames or slices there are."""
+    is_film = grid.shape_kji[0] == 1 and time_points > 1
+    return is_film, time_points if is_film else grid.shape_kji[0]
+
+
+def _spread(total: int) -> tuple[int, ...]:
+    return tuple(sorted({round(n) for n in np.linspace(0, total - 1, min(total, MOST_SLICES))}))
+
+
+def _slice_of(entry: SeriesEntry, number: int, *, is_film: bool, report: Progress) -> Volume:
+    return entry.read_slice(0, report, point=number) if is_film else entry.read_slice(number, report)
+
+
+def _square_of(volume: Volume, window: Window) -> Picture:
+    plane = _native_plane(volume.geometry)
+    return drawn_square(plane.cut(volume.array, 0), plane.size_mm, volume, window, LARGE_PX)
+
+
+def _preview(squares: tuple[Picture, ...], numbers: tuple[int, ...], total: int, *, is_film: bool) -> Preview:
     return Preview(squares, tuple(n + 1 for n in numbers), total, "Frame" if is_film else "Slice")

@@ -13,7 +13,8 @@ from segdesk.core.reslice import planes_of
 from segdesk.core.volume import Volume, Window
 from segdesk.core.window import start_window, to_grey8
 from segdesk.errors import SegdeskError
-from segdesk.io import read_volume
+from segdesk.io import scan
+from segdesk.io.reading import choose_series
 from segdesk.store.records import CaseRecord
 
 SIDE_PX = 56
@@ -68,10 +69,12 @@ class Thumbnails:
 
 
 def _read(case: CaseRecord, report: Progress) -> Picture | None:
-    """Read a case's reference image; None where it cannot be read: the list shows no errors of pictures."""
+    """Read a slice of a case's reference image; None where it cannot be: the list shows no errors of pictures."""
     channel = case.channels[0]
     try:
-        return thumbnail(read_volume(channel.path, series_uid=channel.series_uid or None, report=report))
+        entry = choose_series(scan(channel.path, report), channel.series_uid or None)
+        is_alone = entry.has_single_slices
+        return thumbnail(entry.read_slice(entry.shape_kji[0] // 2, report) if is_alone else entry.read(report))
     except SegdeskError:
         return None
 

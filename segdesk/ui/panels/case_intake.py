@@ -184,7 +184,7 @@ class CaseIntake(QObject):
         self._run(lambda: self._opening(row), self._on_opened)
 
     def _opening(self, row: SeriesRow) -> Task[Any]:
-        return self._session.open_path(row.path, row.series_uid, as_stack=row.is_stack, name=row.name)
+        return self._session.open_path(row.path, row.series_uid, as_stack=row.is_stack, name=row.name, entry=row.entry)
 
     def _add(self, rows: Sequence[SeriesRow]) -> None:
         project = self._session.project

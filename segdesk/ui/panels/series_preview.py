@@ -122,9 +122,11 @@ class SeriesPreview(QWidget):
 
     def take_picture(self) -> None:
         """Show the picture of the series if it is there by now."""
-        if self._row is None or self._shown is not None:
+        if self._row is None or (self._shown is not None and self._shown.is_whole):
             return
         preview = self._previews.large(self._row)
+        if preview is not None and preview is self._shown:
+            return
         if preview is None:
             self.picture.say(self._previews.problem(self._row) or _WAITING)
             self._set_range(0)

@@ -10,9 +10,11 @@ from segdesk.core.box import Index3
 from segdesk.core.events import Change, Property
 from segdesk.core.settings import Settings
 from segdesk.errors import SegdeskError
-from segdesk.session import Candidate, Session
+from segdesk.session import Candidate, FirstSlice, Session
 from segdesk.ui.context import Ui
+from segdesk.ui.jobs import Job
 from segdesk.ui.models.tool_model import Tool, ToolModel
+from segdesk.ui.panels.arriving_case import ArrivingCase
 from segdesk.ui.panels.brush_panel import BrushPanel
 from segdesk.ui.panels.fitted_column import FittedColumn
 from segdesk.ui.panels.predict_panel import PredictPanel
@@ -55,6 +57,7 @@ class ReadWorkspace(QWidget):
         self._session, self._ui = session, ui
         self.tools = ToolModel(session.editor)
         self.desk: Desk | None = None
+        self.arriving: ArrivingCase | None = None
         self.has_case = Property(False)
         self.start = StartPage(ui.actions)
         self._middle, self._label_place, self._window_place = _slot(), _slot(), _slot()
@@ -86,6 +89,29 @@ class ReadWorkspace(QWidget):
         """Show a voxel of the open case in all views."""
         if self.desk is not None:
             self.desk.views.go_to(index_kji)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a case is on its way and one slice of it is shown."""
+        return self.arriving is not None
+
+    def show_first_slice(self, first: FirstSlice, job: Job | None) -> None:
+        """Show the first slice of a case that `job` is opening; nothing can be done with it."""
+        self.forget_first_slice()
+        self.tools.abort()
+        self.has_case.value = False
+        self.arriving = ArrivingCase(first, job, self._ui.theme, SIDE_WIDTH_PX)
+        self._pages.addWidget(self.arriving)
+        self._pages.setCurrentWidget(self.arriving)
+
+    def forget_first_slice(self) -> None:
+        """Show the open case again, or the start page: nothing is on its way any more."""
+        arriving, self.arriving = self.arriving, None
+        if arriving is None:
+            return
+        self._show_page()
+        self._pages.removeWidget(arriving)
+        arriving.deleteLater()
 
     def let_go(self) -> None:
         """Put the case away before the window is deleted."""
@@ -155,9 +181,13 @@ class ReadWorkspace(QWidget):
                 self.desk.keep_view_of(before)
         if before is not None:
             before.let_go()
-        self.has_case.value = case is not None
-        self._pages.setCurrentIndex(int(case is not None))
+        self.forget_first_slice()
+        self._show_page()
         self.probed.emit(None, None)
+
+    def _show_page(self) -> None:
+        self.has_case.value = self.desk is not None
+        self._pages.setCurrentIndex(int(self.desk is not None))
 
     def _fill(self, desk: Desk, name: str) -> None:
         for place, widget in (
