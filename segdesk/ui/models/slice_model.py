@@ -95,25 +95,34 @@ class SliceModel:
             0xFFRRGGBB.
         """
         views = self.views
+        overlay = views.shown_heat
+        # Under heat no label is filled: a colour means a number there, and nothing else.
+        heat = None if overlay is None else self.plane.cut(overlay.heat_map.heat, self.slice_index)
         labels = self.plane.cut(views.shown_labels, self.slice_index)
         image = self._image(reduction)
         if rect is not None:
             part = slice(rect[0], rect[2]), slice(rect[1], rect[3])
             labels, image = labels[part], image[part]
+            heat = None if heat is None else heat[part]
         elif reduction > 1:
             rows, columns = image.shape[:2]
             half = reduction // 2
             labels = labels[half::reduction, half::reduction][:rows, :columns]
+            heat = None if heat is None else heat[half::reduction, half::reduction][:rows, :columns]
         packed = np.empty(labels.shape, np.uint32)
         rows = max(1, _BAND_PIXELS // max(1, labels.shape[1]))
         for first in range(0, labels.shape[0], rows):
             band = slice(first, first + rows)
-            packed[band] = self._colours(image[band], labels[band])
+            if overlay is None or heat is None:
+                packed[band] = self._colours(image[band], labels[band])
+            else:
+                packed[band] = self._colours(image[band], np.zeros_like(labels[band]))
+                overlay.blend(packed[band], heat[band])
         return packed
 
     def outlines(self) -> dict[int, Runs]:
         """Return the outlines of the labels shown in this slice; empty when they are off."""
-        style = self.views.style.value
+        style = self.views.shown_style
         if not (style.visible and style.outline):
             return {}
         return outlines(self.plane.cut(self.views.shown_labels, self.slice_index), style.hidden)

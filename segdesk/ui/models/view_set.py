@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from segdesk.core.labels import Label, LabelArray, LabelMap
 from segdesk.core.reslice import planes_of
 from segdesk.core.volume import Volume, Window
 from segdesk.core.window import presets_for, start_window
+from segdesk.ui.models.heat_overlay import HeatOverlay
 from segdesk.ui.models.overlay import ColourTable, OverlayStyle
 from segdesk.ui.models.slice_model import SliceModel
 
@@ -46,6 +48,8 @@ class ViewSet:
         How labels are shown.
     time_point : Property of int
         Of a 4D image.
+    heat : Property of HeatOverlay or None
+        Numbers over the image; while they are shown, labels are outlines only.
     """
 
     labels_changed = Signal(Box)
@@ -63,12 +67,15 @@ class ViewSet:
         self.window: Property[Window] = Property(self.start_window)
         self.style: Property[OverlayStyle] = Property(style or OverlayStyle())
         self.time_point: Property[int] = Property(0, minimum=0, maximum=volume.time_points - 1)
+        self.heat: Property[HeatOverlay | None] = Property(None)
+        self.unticked: frozenset[int] = frozenset()
         self.slices = tuple(SliceModel(self, plane) for plane in planes_of(volume.geometry))
         self._image = volume.at_time(0).array
         self.colours = ColourTable(labels.table, self.style.value)
         self.style.changed.connect(self._on_style)
         self.window.changed.connect(self._on_window)
         self.time_point.changed.connect(self._on_time)
+        self.heat.changed.connect(self._on_heat)
 
     @property
     def image(self) -> NDArray[Any]:
@@ -80,15 +87,27 @@ class ViewSet:
         """Labels that are filled: the proposal while there is one, else the working mask."""
         return self.labels.array if self.proposal is None else self.proposal.array
 
-    def propose(self, proposal: LabelMap | None) -> None:
-        """Show a model's proposal for judgement, None to put it away."""
-        self.proposal = proposal
+    def propose(self, proposal: LabelMap | None, unticked: frozenset[int] = frozenset()) -> None:
+        """Show a model's proposal for judgement without its unticked labels, None to put it away."""
+        self.proposal, self.unticked = proposal, unticked
         self.refresh_colours()
+
+    @property
+    def shown_style(self) -> OverlayStyle:
+        """The style of what is filled: a proposal does not show its unticked labels."""
+        style = self.style.value
+        return style if self.proposal is None else replace(style, hidden=style.hidden | self.unticked)
+
+    @property
+    def shown_heat(self) -> HeatOverlay | None:
+        """The heat over the image, None while it is hidden."""
+        heat = self.heat.value
+        return heat if heat is not None and heat.style.visible else None
 
     def refresh_colours(self) -> None:
         """Take the label table and the style anew."""
         table = self.labels.table if self.proposal is None else self.labels.table.merged(self.proposal.table)
-        self.colours = ColourTable(table, self.style.value)
+        self.colours = ColourTable(table, self.shown_style)
         self.repaint.emit()
 
     def note_labels(self, box: Box) -> None:
@@ -143,6 +162,9 @@ class ViewSet:
         self.refresh_colours()
 
     def _on_window(self, window: Window) -> None:
+        self.repaint.emit()
+
+    def _on_heat(self, heat: HeatOverlay | None) -> None:
         self.repaint.emit()
 
     def _on_time(self, point: int) -> None:

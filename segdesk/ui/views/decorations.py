@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from segdesk.core.box import Box
 from segdesk.core.reslice import Edges
+from segdesk.ui.models.heat_overlay import HeatOverlay
 from segdesk.ui.models.roi_drag import rect_px
 from segdesk.ui.models.slice_model import SliceModel
 from segdesk.ui.models.viewport import Viewport, scale_bar
@@ -21,6 +23,10 @@ NOTICE = QColor("#ee7268")
 MARGIN_PX = 8.0
 _CROSSHAIR_GAP_PX = 10.0
 _HANDLE_PX = 7.0
+_LEGEND_PX = 140
+_LEGEND_LEAST_PX = 48
+_LEGEND_ROOM_PX = 64
+_LEGEND_WIDTH_PX = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,36 @@ def draw_region(sheet: Sheet, model: SliceModel, roi: Box, *, with_handles: bool
         for corner in (rect.topLeft(), rect.topRight(), rect.bottomLeft(), rect.bottomRight()):
             half = _HANDLE_PX / 2
             painter.drawRect(QRectF(corner - QPointF(half, half), corner + QPointF(half, half)))
+
+
+def draw_heat_legend(sheet: Sheet, overlay: HeatOverlay) -> None:
+    """Draw the colour bar of a heat map with its numbers, and what it is."""
+    painter, metrics = sheet.painter, QFontMetricsF(sheet.painter.font())
+    height = min(_LEGEND_PX, sheet.rect.height() - 2 * _LEGEND_ROOM_PX)
+    name = metrics.elidedText(overlay.heat_map.title, Qt.TextElideMode.ElideRight, sheet.rect.width() - 2 * MARGIN_PX)
+    top = sheet.rect.top() + MARGIN_PX + 2 * metrics.height()
+    draw_text(sheet, name, QPointF(sheet.rect.left() + MARGIN_PX, top - metrics.height() / 2))
+    if height < _LEGEND_LEAST_PX:
+        return
+    bar = QRectF(sheet.rect.left() + MARGIN_PX, top + metrics.height() / 2, _LEGEND_WIDTH_PX, height)
+    colours = overlay.bar(_LEGEND_PX)
+    image = QImage(colours.data, 1, _LEGEND_PX, 4, QImage.Format.Format_ARGB32)
+    painter.fillRect(bar, SHADOW)
+    painter.drawImage(bar, image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(INK, 1))
+    painter.drawRect(bar)
+    low, high = overlay.numbers[0], overlay.numbers[-1]
+    written = -math.inf
+    for number in (low, high, *overlay.numbers[1:-1]):
+        y = bar.bottom() - (number - low) / (high - low) * height
+        is_end = number in (low, high)
+        # A threshold near an end would be written over it.
+        if is_end or min(abs(y - bar.bottom()), abs(y - bar.top()), abs(y - written)) > metrics.height():
+            painter.drawLine(QPointF(bar.right(), y), QPointF(bar.right() + 3, y))
+            draw_text(sheet, f"{number:.3g}", QPointF(bar.right() + 6, y + metrics.capHeight() / 2))
+            written = written if is_end else y
 
 
 def draw_notice(sheet: Sheet, text: str) -> None:

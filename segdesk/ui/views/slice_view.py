@@ -175,6 +175,9 @@ class SliceView(QWidget):
         if self.shows_letters:
             decorations.draw_letters(sheet, plane.edges)
         decorations.draw_scale_bar(sheet, "mm" if self.views.has_mm else "px")
+        heat = self.views.shown_heat
+        if heat is not None:
+            decorations.draw_heat_legend(sheet, heat)
         if self.tools.tool.value.draws and self._mouse is not None:
             self._draw_brush(sheet, self._mouse)
         if self.tools.notice.value:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from PySide6.QtWidgets import QWidget
 
 from segdesk.core.box import Box
-from segdesk.session import Candidate, OpenCase, Session
+from segdesk.session import Candidate, HeatMap, OpenCase, Session
 from segdesk.ui.context import Ui
+from segdesk.ui.models.heat_overlay import HeatOverlay, HeatStyle
 from segdesk.ui.models.overlay import OverlayStyle
 from segdesk.ui.models.tool_model import ToolModel
 from segdesk.ui.models.view_set import ViewSet
@@ -43,6 +44,8 @@ class Desk:
         self.window = WindowPanel(self.views)
         session.editor.labels_changed.connect(self._on_labels)
         session.drafts.candidate.changed.connect(self._on_candidate)
+        session.drafts.ticked.changed.connect(self._on_ticked)
+        session.heat.shown.changed.connect(self._on_heat)
         self._on_candidate(session.drafts.candidate.value)
 
     @property
@@ -76,6 +79,8 @@ class Desk:
         """Stop listening and delete the widgets."""
         self._session.editor.labels_changed.disconnect(self._on_labels)
         self._session.drafts.candidate.changed.disconnect(self._on_candidate)
+        self._session.drafts.ticked.changed.disconnect(self._on_ticked)
+        self._session.heat.shown.changed.disconnect(self._on_heat)
         self.grid.let_go()
         self.labels.let_go()
         self.window.let_go()
@@ -87,4 +92,16 @@ class Desk:
         self.views.note_labels(box)
 
     def _on_candidate(self, candidate: Candidate | None) -> None:
-        self.views.propose(None if candidate is None else candidate.labels)
+        if candidate is None:
+            self.views.propose(None)
+        else:
+            unticked = frozenset(candidate.values) - self._session.drafts.ticked.value
+            self.views.propose(candidate.labels, unticked)
+
+    def _on_ticked(self, ticked: frozenset[int]) -> None:
+        self._on_candidate(self._session.drafts.candidate.value)
+
+    def _on_heat(self, heat_map: HeatMap | None) -> None:
+        before = self.views.heat.value
+        style = HeatStyle() if before is None else replace(before.style, visible=True)
+        self.views.heat.value = None if heat_map is None else HeatOverlay(heat_map, style)
