@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-from pydicom.uid import UID, JPEGExtended12Bit
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGExtended12Bit
 
 from segdesk.errors import ReadError
 from segdesk.io.dicom.encoded_frames import another_size, cannot_decode, decoded_frame, decoder_of, fragments_of_frames
+from segdesk.io.dicom.jp2_boxes import has_endless_box
 from segdesk.io.dicom.model import Instance, PixelLayout
 from segdesk.io.dicom.values import DAMAGED_FILE
 
@@ -156,6 +157,8 @@ def _decoded(dataset: FileDataset, instance: Instance, number: int) -> NDArray[A
     if layout.transfer_syntax == JPEGExtended12Bit and layout.bits_stored > 8:
         return _stored_by_gdcm(dataset, instance)
     try:
+        if layout.transfer_syntax in JPEG2000TransferSyntaxes and has_endless_box(dataset.PixelData):
+            raise cannot_decode(instance.path)
         decoder = get_decoder(UID(layout.transfer_syntax))
         pixels, _ = decoder.as_array(dataset, index=number, raw=layout.samples == 1)
     except _DECODE_ERRORS as error:
