@@ -247,6 +247,63 @@ def test_a_very_large_series_is_read_only_when_it_is_selected() -> None:
     assert previews.next_task() is not None
 
 
+def sliced_series(array: np.ndarray, asked: list[tuple[int, int]], **changes: object) -> SeriesEntry:
+    """A series whose slices can be had alone, and that must not be read as a whole."""
+    points = array if array.ndim == 4 else array[None]
+
+    def read_slice(k: int, point: int, report: object) -> Volume:
+        asked.append((k, point))
+        return Volume(points[point, k : k + 1], Geometry.from_spacing((1, *array.shape[-2:])))
+
+    def whole(report: object) -> Volume:
+        raise AssertionError("the whole series was read")
+
+    grid = Geometry.from_spacing(array.shape[-3:])
+    return entry("1", geometry=grid, reader=whole, slice_reader=read_slice, time_points=len(points), **changes)
+
+
+def test_the_picture_of_a_large_series_takes_one_slice_and_the_leaves_come_after_it() -> None:
+    array = np.zeros((200, 3, 3), np.int16)
+    array[100], array[120] = 900, 900
+    asked: list[tuple[int, int]] = []
+    row = choice(sliced_series(array, asked)).rows[0]
+    previews = SeriesPreviews()
+    previews.small(row)
+    assert run_all(previews) == 1
+    assert len(asked) == 1
+    middle = previews.large(row)
+    assert (len(middle.slices), middle.numbers, middle.count, middle.is_whole) == (1, (asked[0][0] + 1,), 200, False)
+    assert run_all(previews) == 1
+    leaves = previews.large(row)
+    assert leaves.is_whole
+    assert len(leaves.slices) == MOST_SLICES
+    assert leaves.numbers[leaves.middle] == middle.numbers[0]
+    assert previews.next_task() is None
+
+
+def test_a_picture_that_came_late_does_not_take_the_leaves_away() -> None:
+    row = choice(sliced_series(np.zeros((200, 3, 3), np.int16), [])).rows[0]
+    previews = SeriesPreviews()
+    previews.large(row)
+    late = previews.next_task()
+    for _ in range(2):
+        previews.large(row)
+        run_all(previews)
+    late.run()
+    assert previews.large(row).is_whole
+
+
+def test_the_frames_of_a_cine_are_read_one_by_one() -> None:
+    asked: list[tuple[int, int]] = []
+    row = choice(sliced_series(np.zeros((3, 1, 4, 4), np.int16), asked)).rows[0]
+    previews = SeriesPreviews()
+    for _ in range(2):
+        previews.large(row)
+        run_all(previews)
+    assert asked[-3:] == [(0, 0), (0, 1), (0, 2)]
+    assert previews.large(row).noun == "Frame"
+
+
 def test_a_series_that_cannot_be_read_says_why_and_is_not_read_again() -> None:
     def fails(report: object) -> Volume:
         raise ReadError("It is damaged.")

@@ -17,7 +17,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from segdesk.core.progress import Cancelled
-from segdesk.errors import NeedsConsent, ReadError, WorkerError
+from segdesk.errors import NeedsConsent, ReadError, UsageError, WorkerError
 from segdesk.io import image_reader, limits
 from segdesk.io import scan as routed_scan
 from segdesk.io.reading import read_labels, read_volume
@@ -93,6 +93,16 @@ def test_a_scan_and_its_entries_are_those_of_this_process(decoder: Decoder, tmp_
             near.warnings,
         )
         assert far.source_path == near.source_path
+
+
+def test_a_slice_of_an_entry_is_that_of_this_process_also_in_a_new_child(decoder: Decoder, tmp_path: Path) -> None:
+    path = nifti(tmp_path, (40, 50, 60))
+    (there,), (here,) = decoder(scan, path).series, scan(path).series
+    np.testing.assert_array_equal(there.read_slice(7).array, here.read_slice(7).array)
+    decoder.close()
+    np.testing.assert_array_equal(there.read_slice(31).array, here.read_slice(31).array)
+    with pytest.raises(UsageError, match="no slice"):
+        there.read_slice(60)
 
 
 def test_large_voxels_come_in_memory_of_their_own(decoder: Decoder, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
@@ -92,8 +92,15 @@ class SeriesBrowserDialog(QDialog):
         self.bar.setValue(done)
         self._progress.setText(f"{text} · {done} of {total}" if total else text)
 
-    def show_if_waiting(self) -> None:
-        """Appear if the scan is still running: it takes longer than anybody waits in silence."""
+    def show_later(self, patience_ms: int) -> None:
+        """Appear if the scan is still running then: it takes longer than anybody waits in silence."""
+        # A child of the dialog, not a single shot: that would hold the dialog until it fires.
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(self._show_if_waiting)
+        timer.start(patience_ms)
+
+    def _show_if_waiting(self) -> None:
         if self._choice is None and not self._is_over:
             self.open()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject
 from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
@@ -137,8 +137,7 @@ class CaseIntake(QObject):
         job = self._run(lambda: look_through(visit.path), lambda result: self._on_scanned(visit, result))
         dialog = self._dialog = self._browser(visit, job)
         job.progressed.connect(dialog.show_progress)
-        # A slot of the dialog: the timer cannot outlive it.
-        QTimer.singleShot(PATIENCE_MS, dialog, dialog.show_if_waiting)
+        dialog.show_later(PATIENCE_MS)
 
     def _browser(self, visit: _Visit, scan: Job) -> SeriesBrowserDialog:
         dialog = SeriesBrowserDialog(visit.path, self._jobs, self._theme, self._window)
