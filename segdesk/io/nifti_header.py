@@ -124,7 +124,9 @@ def parse_header(head: bytes, path: Path) -> NiftiHeader:
     magic = b"" if kind is HeaderKind.ANALYZE else bytes(header["magic"])[:3]
     is_pair = magic[:2] != b"n+"
     header_size = 540 if kind is HeaderKind.NIFTI2 else 348
-    offset = 0 if kind is HeaderKind.ANALYZE else int(header["vox_offset"])
+    offset = 0.0 if kind is HeaderKind.ANALYZE else float(header["vox_offset"])
+    if not np.isfinite(offset):
+        raise ReadError(f"{path.name} does not say where its voxels begin; the header is damaged.", path=path)
     return NiftiHeader(
         geometry,
         time_points,
@@ -132,7 +134,7 @@ def parse_header(head: bytes, path: Path) -> NiftiHeader:
         _stored_dtype(header, code, path),
         slope,
         intercept,
-        max(offset, 0 if is_pair else header_size + 4),
+        max(int(offset), 0 if is_pair else header_size + 4),
         0 if kind is HeaderKind.ANALYZE else header_size,
         is_pair,
         (*warnings, *more),

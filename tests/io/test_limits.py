@@ -255,3 +255,14 @@ def test_a_deflated_file_is_measured_before_it_is_inflated(tmp_path: Path, monke
         assert caught.value.code == "suspicious_size"
         with allow_large():
             assert read_volume(path).array.shape == (1, 512, 512)
+
+
+@pytest.mark.parametrize("offset", [math.nan, math.inf])
+def test_a_nifti_that_does_not_say_where_its_voxels_begin_is_refused(tmp_path: Path, offset: float) -> None:
+    nibabel.save(nibabel.Nifti1Image(VOXELS, np.eye(4)), tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    content[108:112] = struct.pack("<f", offset)
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(ReadError) as caught:
+        scan(tmp_path / "a.nii")
+    assert caught.value.code == "unreadable"
