@@ -155,6 +155,7 @@ CODES: tuple[Code, ...] = (
         ("nan_values", "The image holds NaN or infinite values.", "Shown as the minimum; left out of statistics."),
         ("axis_dropped", "Axes of length one were dropped.", "Nothing to do."),
         ("no_shear_in_format", "The format cannot hold the geometry exactly.", "Use NIfTI or DICOM SEG."),
+        ("not_kept", "The format cannot hold everything.", "Use NIfTI, .seg.nrrd or DICOM SEG to keep it."),
         ("resampled", "The candidate was resampled to the reference's grid.", "Nearest neighbour was used."),
         ("contours_skipped", "Points and open lines enclose nothing.", "They are left out; the regions are listed."),
         ("contours_outside", "Contours lie outside the image.", "They are left out; check the image."),

@@ -19,10 +19,12 @@ from segdesk.core.resample import resample_volume
 from segdesk.core.straighten import right_angled
 from segdesk.core.volume import Volume
 from segdesk.errors import UsageError, Warn
-from segdesk.io import read_labels, read_volume, scan, write_labels, write_volume
+from segdesk.io import ScanResult, SeriesEntry, read_labels, scan, write_labels, write_volume
 from segdesk.io.atomic import name_suffix
 from segdesk.io.formats import Format, sniff
+from segdesk.io.kept import not_kept
 from segdesk.io.label_tables import TABLE_SUFFIXES, read_label_table, with_table
+from segdesk.io.reading import choose_series
 
 SourceArgument = Annotated[Path, typer.Argument(help="An image, a mask, or a DICOM folder.", show_default=False)]
 TargetArgument = Annotated[
@@ -92,18 +94,21 @@ def convert(
         return
     warnings: tuple[Warn, ...] = ()
     with console.progress(f"Converting {src.name}") as report:
-        if mask or reference is not None or labels is not None or _is_mask(src, dst):
+        is_mask = mask or reference is not None or labels is not None or _is_mask(src, dst)
+        image = None if is_mask else _chosen(scan(src, report), series)
+        if image is None or image.is_mask:
             if straighten:
                 raise UsageError(
                     "--straighten is for images; a mask is brought onto its image's grid with --reference."
                 )
-            job = MaskJob(src, dst, reference, labels, seg_type, split_layers, mask, overwrite)
+            job = MaskJob(src, series, dst, reference, labels, seg_type, split_layers, mask, overwrite)
             payload, warnings = job.run(report)
         else:
-            volume = _read(src, series, report)
+            volume = image.require_volume().read(report)
             volume = _straightened(volume) if straighten else volume
             write_volume(volume, dst, overwrite=overwrite)
-            payload, warnings = _image_json(dst, volume), volume.warnings
+            payload = _image_json(dst, volume)
+            warnings = (*volume.warnings, *not_kept(dst, volume.geometry))
     console.warn(warnings)
     console.show({**payload, "warnings": [w.to_json() for w in warnings]}, lambda page: _page(page, payload))
 
@@ -113,6 +118,7 @@ class MaskJob:
     """Converting one mask: what the options say."""
 
     src: Path
+    series: str
     dst: Path
     reference: Path | None
     table: Path | None
@@ -123,7 +129,7 @@ class MaskJob:
 
     def run(self, report: Progress) -> tuple[Json, tuple[Warn, ...]]:
         """Read, write one file or several, and say what was written."""
-        labels = read_labels(self.src, reference=self.reference, report=report)
+        labels = read_labels(self.src, series_uid=self.series or None, reference=self.reference, report=report)
         if self.table is not None:
             labels = with_table(labels, read_label_table(self.table))
         self._require_labels(labels)
@@ -140,7 +146,10 @@ class MaskJob:
         names = {str(label.value): label.name for label in labels.table}
         grid = _grid_json(targets[0][0], labels.geometry)
         paths = [str(path) for path, _ in targets]
-        return {**grid, "dtype": str(labels.array.dtype), "labels": names, "files": paths}, labels.warnings
+        return {**grid, "dtype": str(labels.array.dtype), "labels": names, "files": paths}, (
+            *labels.warnings,
+            *not_kept(self.dst, labels.geometry, labels.table),
+        )
 
     def _require_labels(self, labels: LabelMap) -> None:
         """Refuse to make hundreds of segments of an image's grey values by mistake."""
@@ -186,14 +195,16 @@ def _is_mask(src: Path, dst: Path) -> bool:
     return open_nifti(src).table is not None
 
 
-def _read(src: Path, series: str, report: Progress) -> Volume:
-    """Read the one series, or the one named; several without a name are refused with a list."""
+def _chosen(found: ScanResult, series: str) -> SeriesEntry:
+    """Return the series meant: the one named, the one image, or else the one mask; several are refused with a list."""
+    if not series and not found.images and len(found.masks) == 1:
+        return found.masks[0]
     try:
-        return read_volume(src, series_uid=series or None, report=report)
+        return choose_series(found, series or None)
     except UsageError as error:
         if error.code != "several_series":
             raise
-        raise Refused(error, {"series": [entry.to_json() for entry in scan(src).series]}) from error
+        raise Refused(error, {"series": [entry.to_json() for entry in found.series]}) from error
 
 
 def _straightened(volume: Volume) -> Volume:

@@ -50,7 +50,13 @@ def read_volume(
     return (entry if as_stack else entry.require_volume()).read(report)
 
 
-def read_labels(path: Path | str, *, reference: Reference | None = None, report: Progress = silent) -> LabelMap:
+def read_labels(
+    path: Path | str,
+    *,
+    series_uid: str | None = None,
+    reference: Reference | None = None,
+    report: Progress = silent,
+) -> LabelMap:
     """Read a mask.
 
     Parameters
@@ -58,6 +64,8 @@ def read_labels(path: Path | str, *, reference: Reference | None = None, report:
     path : path-like
         NIfTI, NRRD, .seg.nrrd, MetaImage, PNG, TIFF, DICOM Segmentation, RT Structure Set, or
         DICOM images with whole numbers. A folder means the one mask in it, or else its one image.
+    series_uid : str, optional
+        Which mask (or image) of a folder, where there are several.
     reference : path-like or Geometry or SliceStackGeometry, optional
         The image the mask belongs to, or its grid: the mask comes back on the whole of that
         grid, matched by places in the patient. Without it, on the mask's own grid; the
@@ -84,9 +92,10 @@ def read_labels(path: Path | str, *, reference: Reference | None = None, report:
     references = references_of(reference, report)
     if path.is_dir():
         found = scan(path, report)
-        if not found.masks:
-            return _laid(_as_labels(choose_series(found, None).require_volume().read(report), path), references)
-        path = _one_mask(found).paths[0]
+        entry = choose_series(found, series_uid) if series_uid or not found.masks else _one_mask(found)
+        if not entry.is_mask:
+            return _laid(_as_labels(entry.require_volume().read(report), path), references)
+        path = entry.paths[0]
     kind = sniff(path)
     if kind is Format.DICOM_SEG:
         from segdesk.io.dicom_seg.reader import read_seg

@@ -56,6 +56,8 @@ def write_volume(volume: Volume, path: Path | str, *, overwrite: bool = False) -
     geometry = _regular(volume.geometry, path, suffix)
     if volume.time_points > 1 and suffix not in (*_NIFTI, *_NRRD):
         raise WriteError(f"{path.name}: {suffix} holds no time axis; use .nii.gz or .nrrd.", path=path)
+    if volume.time_points > 1 and volume.is_rgb and suffix in _NRRD:
+        raise WriteError(f"{path.name}: {suffix} holds colours or a time axis, not both; use .nii.gz.", path=path)
     if suffix == ".seg.nrrd":
         raise UsageError(f"{path.name}: .seg.nrrd is for masks; use .nrrd for an image.", path=path)
     write = _volume_writer(volume, array, geometry, suffix, path)

@@ -129,7 +129,7 @@ class Export:
         if content is ExportContent.MASK:
             is_on_dicom = bool(volume.series_uid) and not straightened
             return mask_offers(grid, len(case.labels.layers), is_on_dicom=is_on_dicom)
-        offers = image_offers(grid, volume.time_points, volume.array.dtype)
+        offers = image_offers(volume, grid)
         if straightened and (volume.time_points > 1 or volume.is_rgb):
             return tuple(FormatOffer(offer.format, offer.refusal or _GREY_ONLY) for offer in offers)
         return offers

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
 from segdesk.core.geometry import Geometry, Grid
+from segdesk.core.volume import Volume
+from segdesk.io.kept import NO_NAMES, NO_PLACE
 
 
 class ExportFormat(StrEnum):
@@ -67,13 +68,11 @@ SIDES_UNKNOWN = "It cannot say that left and right are not known."
 OVERLAPPING = "It holds one label a voxel; some segments overlap."
 ONE_SLICE = "A PNG holds one slice."
 NO_TIME = "This format holds no time axis."
+NO_COLOUR_IN_TIME = "NRRD holds colours or a time axis, not both."
 NO_DEPTH = "PNG holds whole numbers from 0 to 65535."
 MASKS_ONLY = "For masks only."
 
 SHEAR_IN_SFORM = "The tilt is kept exactly, in the sform alone. Programs built on ITK refuse that: straighten for them."
-NO_PLACE = "The file will not say where it lies in the patient, how large a voxel is, or what the labels are called."
-NO_PLACE_IMAGE = "The file will not say where it lies in the patient or how large a voxel is."
-NO_NAMES = "The file will not hold the names and colours of the labels."
 FEW_READ_IT = "New in the standard (Supplement 243); few programs read it yet."
 SIDES_UNKNOWN_KEPT = "Left and right are not known; the file will say so."
 
@@ -117,9 +116,9 @@ def mask_offers(grid: Grid, layers: int, *, is_on_dicom: bool) -> tuple[FormatOf
     return tuple(_mask_offer(grid, layers, each, is_on_dicom=is_on_dicom) for each in ExportFormat)
 
 
-def image_offers(grid: Grid, time_points: int, dtype: np.dtype[Any]) -> tuple[FormatOffer, ...]:
-    """Return an offer per format for an image."""
-    return tuple(_image_offer(grid, time_points, dtype, each) for each in ExportFormat)
+def image_offers(volume: Volume, grid: Grid) -> tuple[FormatOffer, ...]:
+    """Return an offer per format for an image, on the grid it is to have in the file."""
+    return tuple(_image_offer(volume, grid, each) for each in ExportFormat)
 
 
 def _mask_offer(grid: Grid, layers: int, wanted: ExportFormat, *, is_on_dicom: bool) -> FormatOffer:
@@ -131,7 +130,7 @@ def _mask_offer(grid: Grid, layers: int, wanted: ExportFormat, *, is_on_dicom: b
     if wanted.is_dicom:
         return FormatOffer(wanted, "", (FEW_READ_IT,) if wanted is ExportFormat.DICOM_LABELMAP else ())
     if wanted in _PICTURES:
-        return FormatOffer(wanted, "", (NO_PLACE,))
+        return FormatOffer(wanted, "", (NO_PLACE, NO_NAMES))
     names = () if wanted in _NAMED else (NO_NAMES,)
     return FormatOffer(wanted, "", (*_grid_remarks(grid, wanted), *names))
 
@@ -142,15 +141,17 @@ def _dicom_refusal(grid: Grid, wanted: ExportFormat, is_on_dicom: bool) -> str:
     return NO_FRAME if wanted is ExportFormat.RTSTRUCT and not grid.frame_of_reference_uid else ""
 
 
-def _image_offer(grid: Grid, time_points: int, dtype: np.dtype[Any], wanted: ExportFormat) -> FormatOffer:
+def _image_offer(volume: Volume, grid: Grid, wanted: ExportFormat) -> FormatOffer:
     refusal = MASKS_ONLY if wanted in _MASKS_ONLY else _grid_refusal(grid, wanted)
-    if not refusal and time_points > 1 and wanted not in _TIMED:
+    if not refusal and volume.time_points > 1 and wanted not in _TIMED:
         refusal = NO_TIME
-    if not refusal and wanted is ExportFormat.PNG and dtype not in (np.uint8, np.uint16):
+    if not refusal and volume.time_points > 1 and volume.is_rgb and wanted is ExportFormat.NRRD:
+        refusal = NO_COLOUR_IN_TIME
+    if not refusal and wanted is ExportFormat.PNG and volume.array.dtype not in (np.uint8, np.uint16):
         refusal = NO_DEPTH
     if refusal:
         return FormatOffer(wanted, refusal)
-    return FormatOffer(wanted, "", (NO_PLACE_IMAGE,) if wanted in _PICTURES else _grid_remarks(grid, wanted))
+    return FormatOffer(wanted, "", (NO_PLACE,) if wanted in _PICTURES else _grid_remarks(grid, wanted))
 
 
 def _grid_refusal(grid: Grid, wanted: ExportFormat) -> str:

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK
 
 from segdesk.core.labels import Label, LabelMap, LabelTable
-from segdesk.core.volume import Volume
+from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.io import read_labels, read_volume, write_labels, write_volume
 from tests.builders import ball, oblique_geometry
 
@@ -66,3 +66,20 @@ def test_an_unknown_extension_is_refused(run, scan_file: Path, tmp_path: Path) -
     done = run("convert", scan_file, tmp_path / "o.docx")
     assert done.code == 2
     assert not (tmp_path / "o.docx").exists()
+
+
+def test_a_picture_of_a_placed_slice_tells_what_it_lost(run, scan_file: Path, tmp_path: Path) -> None:
+    done = run("convert", scan_file, tmp_path / "o.tif", "--json")
+    assert [each["code"] for each in done.json["warnings"]] == ["not_kept"]
+    assert (
+        run("convert", tmp_path / "o.tif", tmp_path / "again.tif", "--json").json["warnings"][0]["code"] != "not_kept"
+    )
+
+
+def test_a_film_in_colours_is_no_nrrd(run, tmp_path: Path) -> None:
+    colours = np.zeros((2, 1, 8, 10, 3), np.uint8)
+    volume = Volume(colours, oblique_geometry((1, 8, 10)), unit=IntensityUnit.RGB, time_points=2)
+    write_volume(volume, tmp_path / "film.nii.gz")
+    done = run("convert", tmp_path / "film.nii.gz", tmp_path / "film.nrrd")
+    assert (done.code, "use .nii.gz" in done.err) == (2, True)
+    assert not (tmp_path / "film.nrrd").exists()

@@ -110,3 +110,30 @@ def test_fractions_are_cut_with_a_warning(run, tmp_path: Path) -> None:
     dataset.SegmentationFractionalType, dataset.MaximumFractionalValue = "OCCUPANCY", 255
     done = run("convert", save(dataset, tmp_path / "s.dcm"), tmp_path / "o.nii.gz", "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["thresholded"]
+
+
+def test_the_one_mask_of_a_folder_is_what_is_converted(run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (folder / "mask.dcm").rename(tmp_path / "masks" / "mask.dcm")
+    assert run("convert", tmp_path / "masks", tmp_path / "o.seg.nrrd").code == 0
+    assert [label.name for label in read_labels(tmp_path / "o.seg.nrrd").table] == ["Part 1", "Part 2"]
+
+
+def test_one_of_several_masks_is_named_by_its_series(run, folder: Path, tmp_path: Path) -> None:
+    frame = np.ones(SHAPE[1:], np.uint8)
+    other = seg_dataset("BINARY", [7], [(7, [float(x) for x in AXIAL[:3, 3]], frame)])
+    save(other, folder / "other.dcm")
+    assert run("convert", "--mask", folder, tmp_path / "o.nii.gz").code == 2
+    for flags in ([], ["--mask"]):
+        done = run("convert", folder, tmp_path / "o.nii.gz", "--series", other.SeriesInstanceUID, "--overwrite", *flags)
+        assert done.code == 0, done.err
+        assert np.unique(np.asarray(nibabel.load(tmp_path / "o.nii.gz").dataobj)).tolist() == [7]
+
+
+@pytest.mark.parametrize(("name", "told"), [("o.seg.nrrd", 0), ("o.mha", 1), ("o.tif", 2)])
+def test_what_a_format_cannot_hold_is_told(run, nifti: Path, tmp_path: Path, name: str, told: int) -> None:
+    (tmp_path / "names.ctbl").write_text("1 Liver 200 10 20 255\n2 Cyst 1 2 3 255\n")
+    done = run("convert", nifti, tmp_path / name, "--labels", tmp_path / "names.ctbl", "--json")
+    assert done.code == 0, done.err
+    assert [each["code"] for each in done.json["warnings"]] == ["not_kept"] * told
+    assert run("convert", "--mask", nifti, tmp_path / name, "--overwrite").err.count("not_kept") == (told == 2)

@@ -244,7 +244,13 @@ def test_offers_of_masks_are_what_the_writers_do(grid: Geometry, layers: int, tm
         assert offer.is_possible == _is_written(lambda path: write_labels(labels, path), tmp_path, offer.format), offer
 
 
-KINDS = {"short": (np.int16, 1, False), "byte": (np.uint8, 1, False), "timed": (np.int16, 2, False)}
+KINDS = {
+    "short": (np.int16, 1, False),
+    "byte": (np.uint8, 1, False),
+    "timed": (np.int16, 2, False),
+    "colour": (np.uint8, 1, True),
+    "timed colour": (np.uint8, 2, True),
+}
 
 
 @pytest.mark.parametrize(("dtype", "times", "rgb"), KINDS.values(), ids=KINDS)
@@ -252,10 +258,10 @@ KINDS = {"short": (np.int16, 1, False), "byte": (np.uint8, 1, False), "timed": (
 def test_offers_of_images_are_what_the_writers_do(
     grid: Geometry, dtype: type, times: int, rgb: bool, tmp_path: Path
 ) -> None:
-    shape = (times, *grid.shape_kji) if times > 1 else grid.shape_kji
+    shape = (*((times,) if times > 1 else ()), *grid.shape_kji, *((3,) if rgb else ()))
     unit = IntensityUnit.RGB if rgb else IntensityUnit.ARBITRARY
     volume = Volume(np.ones(shape, dtype), grid, unit=unit, time_points=times)
-    for offer in image_offers(grid, times, volume.array.dtype):
+    for offer in image_offers(volume, grid):
         if offer.refusal == MASKS_ONLY:
             continue
         assert offer.is_possible == _is_written(lambda path: write_volume(volume, path), tmp_path, offer.format), offer
