@@ -181,10 +181,10 @@ def test_a_proposal_is_shown_over_the_working_mask_until_it_is_put_away() -> Non
     scene.views.labels.array[5, 2:5, 2:5] = 1
     proposal = LabelMap.of((np.arange(6000).reshape(10, 20, 30) % 2).astype(np.uint8), scene.views.labels.geometry)
     scene.views.propose(proposal)
-    assert scene.views.shown_labels is proposal.array
+    assert scene.views.shown_layers is proposal.layers
     assert set(scene.views.slices[0].working_outlines()) == {1}
     scene.views.propose(None)
-    assert scene.views.shown_labels is scene.views.labels.array
+    assert scene.views.shown_layers is scene.views.labels.layers
     assert scene.views.slices[0].working_outlines() == {}
 
 

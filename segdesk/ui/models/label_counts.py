@@ -41,15 +41,19 @@ class LabelCounts:
         self._stale.update(range(box.start_kji[0], box.stop_kji[0]))
 
     def next_slab(self) -> tuple[range, LabelArray]:
-        """Return a run of stale slices with a copy of their labels; they count as fresh from now on."""
-        array = self._labels.array
+        """Return a run of stale slices with a copy of their labels; they count as fresh from now on.
+
+        Layers lie below each other, as more rows.
+        """
+        layers = self._labels.layers
         first = min(self._stale)
-        longest = max(1, SLAB_BYTES // max(1, array[0].nbytes))
+        longest = max(1, SLAB_BYTES // max(1, sum(layer[0].nbytes for layer in layers)))
         stop = first + 1
         while stop in self._stale and stop - first < longest:
             stop += 1
         self._stale.difference_update(range(first, stop))
-        return range(first, stop), array[first:stop].copy()
+        rows: LabelArray = np.concatenate([layer[first:stop] for layer in layers], axis=1)
+        return range(first, stop), rows
 
     def put(self, slices: Iterable[int], counts: Iterable[dict[int, int]]) -> None:
         """Take what `counted` made of a slab."""

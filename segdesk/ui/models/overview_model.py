@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelArray
 from segdesk.core.reslice import Plane, SlicePlane
+from segdesk.ui.models.layers import composed
 from segdesk.ui.models.projection import Packed, Surface, first_labels, projected, shaded, spread
 from segdesk.ui.models.view_set import ViewSet
 
@@ -110,10 +111,11 @@ class OverviewModel:
         """Take a snapshot; a newer request makes the answers to older ones late."""
         self._serial += 1
         views, step = self.views, slice(None, None, self._stride)
-        labels: LabelArray = views.shown_labels[step, step, step].copy()
         image = views.image[step, step, step]
         style = views.style.value
         hidden = style.hidden if style.visible else frozenset(views.labels.table.values)
+        layers = [layer[step, step, step] for layer in views.shown_layers]
+        labels: LabelArray = composed(layers, style.hidden).copy()
         return OverviewRequest(
             self._serial, self._coarse(labels.shape), self._stride, labels,
             image[..., 1] if views.volume.is_rgb else image, hidden,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdesk.core.box import Box, Index3
+from segdesk.core.labels import LabelArray
 from segdesk.core.reslice import SlicePlane
 from segdesk.core.window import to_grey8
-from segdesk.ui.models.outline import Runs, outlines
+from segdesk.ui.models.layers import composed, outlines_of_layers
+from segdesk.ui.models.outline import Runs
 from segdesk.ui.models.overlay import Packed
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ class SliceModel:
         overlay = views.shown_heat
         # Under heat no label is filled: a colour means a number there, and nothing else.
         heat = None if overlay is None else self.plane.cut(overlay.heat_map.heat, self.slice_index)
-        labels = self.plane.cut(views.shown_labels, self.slice_index)
+        labels = composed(self._cuts(views.shown_layers), views.shown_style.hidden)
         image = self._image(reduction)
         if rect is not None:
             part = slice(rect[0], rect[2]), slice(rect[1], rect[3])
@@ -125,13 +128,13 @@ class SliceModel:
         style = self.views.shown_style
         if not (style.visible and style.outline):
             return {}
-        return outlines(self.plane.cut(self.views.shown_labels, self.slice_index), style.hidden)
+        return outlines_of_layers(self._cuts(self.views.shown_layers), style.hidden)
 
     def working_outlines(self) -> dict[int, Runs]:
         """Return the outlines of the working mask under a proposal; empty without one."""
         if self.views.proposal is None or not self.views.style.value.visible:
             return {}
-        return outlines(self.plane.cut(self.views.labels.array, self.slice_index), self.views.style.value.hidden)
+        return outlines_of_layers(self._cuts(self.views.labels.layers), self.views.style.value.hidden)
 
     def rect_of(self, box: Box) -> PixelRect | None:
         """Return where a box of voxels lies in the shown slice, None when it misses it."""
@@ -150,6 +153,9 @@ class SliceModel:
             return views.colours.on_rgb(image.astype(np.uint8, copy=False), labels)
         grey = to_grey8(image, views.window.value, inverted=views.volume.display_inverted)
         return views.colours.on_grey(grey, labels)
+
+    def _cuts(self, layers: Sequence[LabelArray]) -> list[NDArray[Any]]:
+        return [self.plane.cut(layer, self.slice_index) for layer in layers]
 
     def _image(self, reduction: int) -> NDArray[Any]:
         image = self.plane.cut(self.views.image, self.slice_index)

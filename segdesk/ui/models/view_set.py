@@ -83,9 +83,9 @@ class ViewSet:
         return self._image
 
     @property
-    def shown_labels(self) -> LabelArray:
-        """Labels that are filled: the proposal while there is one, else the working mask."""
-        return self.labels.array if self.proposal is None else self.proposal.array
+    def shown_layers(self) -> tuple[LabelArray, ...]:
+        """Layers of the labels that are filled: the proposal while there is one, else the working mask."""
+        return self.labels.layers if self.proposal is None else self.proposal.layers
 
     def propose(self, proposal: LabelMap | None, unticked: frozenset[int] = frozenset()) -> None:
         """Show a model's proposal for judgement without its unticked labels, None to put it away."""
@@ -137,9 +137,9 @@ class ViewSet:
         return f"{number} {self.volume.unit.value}"
 
     def label_text(self, index_kji: Index3) -> str:
-        """Return the name of the label of a voxel, "" for background."""
-        value = int(self.shown_labels[index_kji])
-        return self.labels.table.name_of(value) if value else ""
+        """Return the names of the labels of a voxel, "" for background."""
+        values = (int(layer[index_kji]) for layer in self.shown_layers)
+        return " + ".join(self.labels.table.name_of(value) for value in values if value)
 
     def place_text(self, index_kji: Index3) -> str:
         """Return the LPS position of a voxel, "" where the image has none."""

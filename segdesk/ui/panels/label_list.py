@@ -23,8 +23,10 @@ from segdesk.session import Session
 from segdesk.ui.icons import Glyph
 from segdesk.ui.jobs import Jobs
 from segdesk.ui.models.label_list_model import LabelListModel
+from segdesk.ui.models.layers import layers_text
 from segdesk.ui.models.view_set import ViewSet
 from segdesk.ui.panels.label_table import Column, LabelTableModel
+from segdesk.ui.panels.section import wrapped
 from segdesk.ui.theme import GRID_PX, Role, Theme, set_role
 
 ROW_HEIGHT_PX = 28
@@ -66,6 +68,8 @@ class LabelListPanel(QWidget):
         column.addLayout(self._head(theme, views.volume.geometry.source))
         column.addWidget(self.search)
         column.addWidget(self.view, 1)
+        self.layers_note = wrapped("", Role.WARNING)
+        column.addWidget(self.layers_note)
         self._ties = (
             (self.model.changed, self._reload), (views.style.changed, self._reload),
             (session.editor.active_value.changed, self._reload), (session.editor.locked.changed, self._reload),
@@ -127,6 +131,8 @@ class LabelListPanel(QWidget):
     def _reload(self, value: object = None) -> None:
         self.items.reload()
         self.search.setVisible(len(self.model.table) >= _SEARCH_FROM)
+        self.layers_note.setText(layers_text(len(self._views.labels.layers)))
+        self.layers_note.setVisible(bool(self.layers_note.text()))
         active = [number for number, row in enumerate(self.items.rows) if row.is_active]
         if active:
             self.view.selectRow(active[0])
