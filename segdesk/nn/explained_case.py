@@ -103,7 +103,7 @@ class ExplainedCase:
         window = self.plan.window[-len(lengths) :]
         starts = [(length - size) // 2 for length, size in zip(lengths, window, strict=True)]
         inside = tuple(slice(start, start + size) for start, size in zip(starts, window, strict=True))
-        return fine[(0, 0, *inside)].reshape(self.plan.window)
+        return fine[0, 0][inside].reshape(self.plan.window)
 
     def gradients(self, parts: Iterable[tuple[Window, Tensor]]) -> FloatArray:
         """Add up gradients (1, C, [k,] j, i) with respect to what windows look at; (C, k, j, i) on the image."""

@@ -83,7 +83,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
-    stand_ins = [
+    stand_ins: list[Any] = [
         (_scalar, "numpy.core.multiarray.scalar"),
         (_scalar, "numpy._core.multiarray.scalar"),
         (_Dtype, "numpy.dtype"),
