@@ -56,6 +56,7 @@ class Act(StrEnum):
     FAINTER = "view.fainter"
     STRONGER = "view.stronger"
     OUTLINE = "view.outline"
+    HEAT = "view.heat"
     CROSSHAIR_LINES = "view.crosshair"
     SMOOTH = "view.smooth"
     RESET_VIEW = "view.reset"
@@ -69,6 +70,9 @@ class Act(StrEnum):
     TOOL_BRUSH = "tool.brush"
     TOOL_ERASER = "tool.eraser"
     TOOL_PREDICT = "tool.predict"
+    MODELS = "tool.models"
+    QUEUE = "tool.queue"
+    INSIDE = "tool.inside"
     BRUSH_SMALLER = "brush.smaller"
     BRUSH_LARGER = "brush.larger"
     PREVIOUS_LABEL = "label.previous"
@@ -136,7 +140,8 @@ ACTIONS: tuple[Action, ...] = (
     Action(Act.SHOW_LABELS, "Show the segmentation", MenuName.VIEW, ("G",), _READ, Glyph.EYE, checkable=True),
     Action(Act.FAINTER, "Labels fainter", MenuName.VIEW, ("A",), _READ),
     Action(Act.STRONGER, "Labels stronger", MenuName.VIEW, ("D",), _READ),
-    Action(Act.OUTLINE, "Outline the labels", MenuName.VIEW, ("O",), _READ, checkable=True, ends_group=True),
+    Action(Act.OUTLINE, "Outline the labels", MenuName.VIEW, ("O",), _READ, checkable=True),
+    Action(Act.HEAT, "Show or hide the heat", MenuName.VIEW, ("Shift+G",), _READ, ends_group=True),
     Action(Act.CROSSHAIR_LINES, "Show the crosshair", MenuName.VIEW, ("H",), _READ, checkable=True),
     Action(Act.SMOOTH, "Smooth between voxels", MenuName.VIEW, (), _READ, checkable=True),
     Action(Act.RESET_VIEW, "Reset and fit the views", MenuName.VIEW, ("R",), _READ, Glyph.FIT, ends_group=True),
@@ -150,6 +155,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(Act.TOOL_BRUSH, "Brush", MenuName.TOOLS, ("B",), _READ, Glyph.BRUSH, checkable=True),
     Action(Act.TOOL_ERASER, "Eraser", MenuName.TOOLS, ("E",), _READ, Glyph.ERASER, checkable=True),
     Action(Act.TOOL_PREDICT, "Predict", MenuName.TOOLS, ("P",), _READ, Glyph.PREDICT, checkable=True, ends_group=True),
+    Action(Act.MODELS, "Models…", MenuName.TOOLS, ("Ctrl+Shift+M",), None, Glyph.MODEL),
+    Action(Act.QUEUE, "Draft queue…", MenuName.TOOLS, ("Ctrl+Shift+D",), None, Glyph.PLAY),
+    Action(Act.INSIDE, "Inside the network…", MenuName.TOOLS, (), _READ, Glyph.GRID, ends_group=True),
     Action(Act.BRUSH_SMALLER, "Smaller brush", MenuName.TOOLS, ("[",), _READ),
     Action(Act.BRUSH_LARGER, "Larger brush", MenuName.TOOLS, ("]",), _READ, ends_group=True),
     Action(Act.PREVIOUS_LABEL, "Previous label", MenuName.TOOLS, ("Q",), _READ),

@@ -18,6 +18,7 @@ from segdesk.session import FirstSlice, Session
 from segdesk.ui.actions import Act, Place
 from segdesk.ui.autosave import Autosave
 from segdesk.ui.jobs import Job
+from segdesk.ui.model_room import ModelRoom
 from segdesk.ui.models.case_walk import neighbour
 from segdesk.ui.models.sample import sample_image
 from segdesk.ui.panels.case_exchange import CaseExchange
@@ -62,6 +63,8 @@ class Desktop(QObject):
         window.status.follow(session)
         self.read = ReadWorkspace(session, window.ui)
         self._pages[Place.READ] = self.read
+        self.models = ModelRoom(session, window.ui, self.read, window)
+        self.models.case_asked.connect(self._open_case)
         self.read.probed.connect(window.status.show_voxel)
         self._makers: dict[Place, Callable[[], QWidget]] = {
             Place.CASES: self._make_cases,
@@ -116,6 +119,7 @@ class Desktop(QObject):
         if self.session.is_dirty.value:
             self._window.tell(f"Not closed, the mask is not saved. {self.session.save_error.value}")
             return False
+        self.models.let_go()
         self.read.let_go()
         return True
 
@@ -176,6 +180,13 @@ class Desktop(QObject):
         found = neighbour([row.case.id for row in self.session.cases], None if case is None else case.record.id, steps)
         if found is not None:
             self._jobs.start(self.session.open_case(found)).succeeded.connect(self._on_opened)
+
+    def _open_case(self, case_id: str) -> None:
+        self._jobs.start(self.session.open_case(case_id)).succeeded.connect(self._on_drafted_case)
+
+    def _on_drafted_case(self, case: object) -> None:
+        self.go_to(Place.READ)
+        self.read.preview_newest()
 
     # The imports below wait until a workspace is wanted: the plotting library alone takes 0.3 s.
 

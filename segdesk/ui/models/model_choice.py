@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segdesk.core.labels import Label
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.zoo.catalogue import list_models
 from segdesk.zoo.model_folder import ModelFolder
@@ -26,12 +27,15 @@ class ModelChoice:
         One line.
     facts : str
         Labels, dimensions, channels, Dice.
+    labels : tuple of Label
+        What it draws.
     """
 
     path: Path
     name: str
     title: str
     facts: str
+    labels: tuple[Label, ...] = ()
 
     @classmethod
     def of(cls, folder: ModelFolder) -> ModelChoice:
@@ -42,7 +46,9 @@ class ModelChoice:
         if len(spec.channels) > 1:
             parts.append("needs " + " + ".join(spec.channel_names))
         parts.append("untrained weights" if spec.untrained else _dice_text(spec.metrics))
-        return cls(folder.path, spec.identity, spec.title, " · ".join(part for part in parts if part))
+        return cls(
+            folder.path, spec.identity, spec.title, " · ".join(part for part in parts if part), tuple(spec.label_table)
+        )
 
 
 def find_choices(project_models: Path | None) -> Task[tuple[ModelChoice, ...]]:

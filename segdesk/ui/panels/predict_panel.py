@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from segdesk.core.box import Box
 from segdesk.core.events import Change
 from segdesk.errors import SegdeskError
 from segdesk.session import Candidate, Session
-from segdesk.ui.actions import Act, Actions
+from segdesk.ui.actions import Act
 from segdesk.ui.context import Ui
+from segdesk.ui.icons import Glyph
 from segdesk.ui.jobs import Job, error_text
 from segdesk.ui.models.job_text import progress_text
 from segdesk.ui.models.model_choice import ModelChoice, find_choices
 from segdesk.ui.models.tool_model import ToolModel
+from segdesk.ui.panels.heat_panel import HeatPanel
+from segdesk.ui.panels.judge_draft import JudgeDraft
 from segdesk.ui.panels.roi_row import RoiRow
 from segdesk.ui.panels.section import wrapped
+from segdesk.ui.panels.stored_drafts import StoredDrafts
 from segdesk.ui.theme import GRID_PX, Role, set_role
 
 DEVICES = (("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("Graphics card (CUDA)", "cuda"))
@@ -39,12 +49,21 @@ class PredictPanel(QWidget):
         Holds the region of interest.
     ui : Ui
         Of the window.
+
+    Signals
+    -------
+    queued
+        Cases were put in the queue.
     """
+
+    queued = QtSignal()
 
     def __init__(self, session: Session, tools: ToolModel, ui: Ui, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._tools, self._jobs, self._settings = session, tools, ui.jobs, ui.settings
+        self._theme = ui.theme
         self._job: Job | None = None
+        self._wanted: Path | None = None
         self.model = QComboBox()
         self.model.setAccessibleName("Model")
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -60,7 +79,22 @@ class PredictPanel(QWidget):
         self.problem = wrapped("", Role.ERROR)
         self.problem.hide()
         # Shown one at a time; a stack would give each the height of the highest.
-        self._pages = (self._run_page(), self._progress_page(), self._judge_page(ui.actions))
+        self.judge = JudgeDraft(session, ui.actions)
+        self._pages = (self._run_page(), self._progress_page(), self.judge)
+        self.stored = StoredDrafts(session, ui.jobs)
+        self.browse = QToolButton()
+        self.browse.setToolTip("All models: what they draw, whether they fit, how long they take")
+        self.browse.setAccessibleName("Browse models")
+        self.browse.clicked.connect(ui.actions[Act.MODELS].trigger)
+        ui.theme.put_icon(self.browse, Glyph.MODEL)
+        self.heat = HeatPanel(session, ui.jobs, self._asked)
+        self.fold = QToolButton()
+        self.fold.setText("How sure, and why")
+        self.fold.setCheckable(True)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        ui.theme.put_icon(self.fold, Glyph.ARROW_RIGHT)
+        self.fold.toggled.connect(self._unfold)
+        self.heat.hide()
         self._lay_out()
         session.drafts.candidate.changed.connect(self._on_candidate)
         session.changed.connect(self._on_session)
@@ -104,6 +138,50 @@ class PredictPanel(QWidget):
             self._job.cancel()
             self.state.setText("Stopping…")
 
+    def choose(self, folder: Path) -> None:
+        """Take a model; one that is not listed yet is taken when it is found."""
+        self._wanted = folder
+        self.find_models()
+
+    def queue_all(self) -> None:
+        """Queue every case of the project for the chosen model, on the whole image."""
+        choice = self.model.currentData()
+        self.problem.hide()
+        if not isinstance(choice, ModelChoice):
+            return
+        case_ids = [row.case.id for row in self._session.cases]
+        try:
+            self._session.queue.add(case_ids, choice.path, choice.name, device=str(self.device.currentData()))
+        except SegdeskError as error:
+            self._show_error(error)
+        else:
+            self.queued.emit()
+
+    @property
+    def region_and_device(self) -> tuple[Box | None, str]:
+        """What the panel would run a model on, and where."""
+        return self._tools.roi.value, str(self.device.currentData())
+
+    @property
+    def model_folder(self) -> Path | None:
+        """The chosen model; that of the draft while there is one made here."""
+        candidate, choice = self._session.drafts.candidate.value, self.model.currentData()
+        if candidate is not None and candidate.folder is not None:
+            return candidate.folder
+        return choice.path if isinstance(choice, ModelChoice) else None
+
+    def _asked(self) -> tuple[Path, Box | None, str] | None:
+        """Return what heat is to be made with: the draft's own model and region while there is one."""
+        folder, (roi, device) = self.model_folder, self.region_and_device
+        candidate = self._session.drafts.candidate.value
+        if candidate is not None and candidate.roi != Box.whole(candidate.labels.geometry.shape_kji):
+            roi = candidate.roi
+        return None if folder is None else (folder, roi, device)
+
+    def _unfold(self, is_open: bool) -> None:
+        self.heat.setVisible(is_open)
+        self._theme.put_icon(self.fold, Glyph.CHEVRON_DOWN if is_open else Glyph.ARROW_RIGHT)
+
     def _show_page(self, number: int) -> None:
         for place, page in enumerate(self._pages):
             page.setVisible(place == number)
@@ -111,7 +189,16 @@ class PredictPanel(QWidget):
     def _run_page(self) -> QWidget:
         self.run_button = set_role(QPushButton("Draft with this model"), Role.PRIMARY)
         self.run_button.clicked.connect(self.run_model)
-        return _row(self.run_button)
+        self.queue_button = QPushButton("All cases")
+        self.queue_button.setToolTip("Draft every case of the project that has no draft by this model, in a queue")
+        self.queue_button.clicked.connect(self.queue_all)
+        page = QWidget()
+        line = QHBoxLayout(page)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(GRID_PX)
+        line.addWidget(self.run_button, 1)
+        line.addWidget(self.queue_button)
+        return page
 
     def _progress_page(self) -> QWidget:
         self.bar, self.state = QProgressBar(), wrapped("", Role.MUTED)
@@ -129,19 +216,16 @@ class PredictPanel(QWidget):
         column.addLayout(line)
         return page
 
-    def _judge_page(self, actions: Actions) -> QWidget:
-        accept = set_role(QPushButton("Accept  (Enter)"), Role.PRIMARY)
-        accept.clicked.connect(actions[Act.ACCEPT_DRAFT].trigger)
-        reject = QPushButton("Reject  (Esc)")
-        reject.clicked.connect(actions[Act.REJECT_DRAFT].trigger)
-        return _row(accept, reject)
-
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(GRID_PX)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Model", self.model)
+        model = QHBoxLayout()
+        model.setSpacing(4)
+        model.addWidget(self.model, 1)
+        model.addWidget(self.browse)
+        form.addRow("Model", model)
         form.addRow(self.about)
         form.addRow("Region", self.roi)
         form.addRow("Device", self.device)
@@ -153,22 +237,28 @@ class PredictPanel(QWidget):
         column.addWidget(self.hint)
         for page in self._pages:
             column.addWidget(page)
-        column.addWidget(self.problem)
+        for widget in (self.stored, self.problem, self.fold, self.heat):
+            column.addWidget(widget)
 
     def _on_models(self, choices: tuple[ModelChoice, ...]) -> None:
-        before = self.model.currentText()
+        before = self.model.currentData()
+        wanted = self._wanted or (before.path if isinstance(before, ModelChoice) else None)
+        paths = [choice.path for choice in choices]
+        self._wanted = None
         self.model.clear()
         for choice in choices:
             self.model.addItem(choice.name, choice)
-        self.model.setCurrentIndex(max(0, self.model.findText(before)) if choices else -1)
+        self.model.setCurrentIndex(paths.index(wanted) if wanted in paths else 0 if paths else -1)
         self._show_choice(self.model.currentIndex())
 
     def _show_choice(self, row: int) -> None:
         choice = self.model.itemData(row)
         has_choice = isinstance(choice, ModelChoice)
-        text = f"{choice.title}. {choice.facts}." if has_choice else "No model is installed; import one in Teach."
+        text = f"{choice.title}. {choice.facts}." if has_choice else "No model is installed; import one in Models."
         self.about.setText(text)
         self.run_button.setEnabled(has_choice and self._session.case is not None)
+        self.queue_button.setEnabled(has_choice and bool(self._session.cases))
+        self.heat.take_labels(choice.labels if has_choice else ())
 
     def _take_device(self, row: int) -> None:
         self._settings.set("model.device", self.device.itemData(row))
@@ -185,12 +275,13 @@ class PredictPanel(QWidget):
         self._on_candidate(self._session.drafts.candidate.value)
 
     def _on_candidate(self, candidate: Candidate | None) -> None:
-        self._show_page(0 if candidate is None else 2)
-        self.hint.setText(
-            "Drag a box in a view to draft only there; drag its edges to change it."
-            if candidate is None
-            else f"Draft by {candidate.model}: filled, your mask dotted below it. Accepting is one undo step."
-        )
+        if self._job is None:
+            self._show_page(0 if candidate is None else 2)
+        if candidate is None:
+            self.hint.setText("Drag a box in a view to draft only there; drag its edges to change it.")
+        else:
+            self.hint.setText(f"Draft by {candidate.model}: filled, your mask dotted below it.")
+            self.judge.show_candidate(candidate)
 
     def _on_session(self, change: Change, source: object) -> None:
         if change & (Change.VOLUME | Change.PROJECT):
@@ -202,13 +293,3 @@ class PredictPanel(QWidget):
     def _show_error(self, error: Exception) -> None:
         self.problem.setText(error_text(error))
         self.problem.show()
-
-
-def _row(*buttons: QPushButton) -> QWidget:
-    page = QWidget()
-    line = QHBoxLayout(page)
-    line.setContentsMargins(0, 0, 0, 0)
-    line.setSpacing(GRID_PX)
-    for button in buttons:
-        line.addWidget(button, 1)
-    return page

@@ -122,7 +122,7 @@ class ReadWorkspace(QWidget):
     def accept_draft(self) -> None:
         """Write the draft into the mask."""
         try:
-            self._session.drafts.accept()
+            self._session.drafts.accept_ticked()
         except SegdeskError as error:
             self.tools.notice.value = error.message
 
@@ -130,6 +130,11 @@ class ReadWorkspace(QWidget):
         """Put the draft away; a stroke in progress is given up first."""
         if not self.tools.abort():
             self._session.drafts.reject()
+
+    def preview_newest(self) -> None:
+        """Show the newest stored draft of the open case to be judged."""
+        self.tools.choose(Tool.ROI)
+        self.predict.stored.preview_newest()
 
     def _build(self) -> None:
         self.options = QStackedWidget()
@@ -198,6 +203,7 @@ class ReadWorkspace(QWidget):
                 layout.addWidget(widget)
         self.card.show_case(name, desk.views)
         self.predict.roi.set_shape(desk.case.volume.geometry.shape_kji)
+        self.predict.heat.take_views(desk.views)
         desk.views.probe_kji.changed.connect(self._on_probe)
         values = desk.views.labels.table.values
         if values and self._session.editor.active_value.value not in values:

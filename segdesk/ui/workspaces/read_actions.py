@@ -71,6 +71,7 @@ class ReadActions(QObject):
         has_case = self._read.has_case
         self._actions.bind(Act.SHOW_LABELS, self._toggle_labels, has_case)
         self._actions.bind(Act.OUTLINE, self._toggle_outline, has_case)
+        self._actions.bind(Act.HEAT, self._read.predict.heat.toggle, has_case)
         self._actions.bind(Act.FAINTER, partial(self._shift_opacity, -OPACITY_STEP), has_case)
         self._actions.bind(Act.STRONGER, partial(self._shift_opacity, OPACITY_STEP), has_case)
         self._actions.bind(Act.RESET_VIEW, self._reset, has_case)
