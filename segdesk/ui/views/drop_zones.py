@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtCore import Signal as QtSignal
 from PySide6.QtGui import (
-    QColor,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDragMoveEvent,
@@ -105,7 +104,8 @@ class DropZones(QWidget):
     def _draw_half(self, painter: QPainter, place: QRect, glyph: Glyph, title: str, hint: str, lit: bool) -> None:
         tokens = self._theme.tokens
         painter.setPen(QPen(tokens.colour("accent" if lit else "border"), 2, Qt.PenStyle.DashLine))
-        painter.setBrush(tokens.colour("selection") if lit else QColor(0, 0, 0, 0))
+        # Solid, so that no text of the window runs through the words.
+        painter.setBrush(tokens.colour("selection" if lit else "window"))
         painter.drawRoundedRect(place, _RADIUS_PX, _RADIUS_PX)
         middle = place.center()
         icon = glyph_pixmap(glyph, tokens.colour("accent" if lit else "muted"), _ICON_PX, 2.0)
