@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QColorDialog, QFileDialog, QInputDialog, QMessageBox, QToolButton
@@ -57,6 +58,20 @@ def test_the_overview_looks_from_other_sides_and_a_click_goes_there(
     assert after[0] == before[0], "nothing is drawn there: the slice stays"
     assert after[1] > before[1]
     assert after[2] > before[2]
+
+
+def test_a_projection_that_comes_after_its_case_was_put_away_is_dropped(
+    qtbot: QtBot, window: MainWindow, read: ReadWorkspace
+) -> None:
+    view = overview_of(read)
+    qtbot.waitUntil(lambda: view.model.picture is not None, timeout=10_000)
+    late = view.model.request().picture()
+    session = read.session
+    window.ui.jobs.start(session.open_case(session.cases[1].case.id))
+    settle(qtbot, window)
+    qtbot.waitUntil(lambda: not shiboken6.isValid(view))
+    view._take(late)
+    assert view.model.picture is not late
 
 
 def test_an_edit_is_seen_in_the_overview(qtbot: QtBot, window: MainWindow, read: ReadWorkspace) -> None:

@@ -43,6 +43,7 @@ class OverviewView(QWidget):
         self.model = model
         self._jobs = jobs
         self._image = QImage()
+        self._is_gone = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._ask)
@@ -60,6 +61,7 @@ class OverviewView(QWidget):
 
     def let_go(self) -> None:
         """Stop listening before deletion."""
+        self._is_gone = True
         self._timer.stop()
         for signal, slot in self._ties:
             signal.disconnect(slot)
@@ -142,7 +144,8 @@ class OverviewView(QWidget):
         self._jobs.start(Task("", Lane.CPU, work, self._take))
 
     def _take(self, picture: OverviewPicture) -> None:
-        if self.model.take(picture):
+        # A projection may outlast its case.
+        if not self._is_gone and self.model.take(picture):
             rows, columns = picture.colours.shape
             self._image = QImage(picture.colours.data, columns, rows, columns * 4, QImage.Format.Format_RGB32)
             self.update()
