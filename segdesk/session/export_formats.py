@@ -62,7 +62,7 @@ _MASKS_ONLY = (ExportFormat.SEG_NRRD, ExportFormat.DICOM_SEG, ExportFormat.DICOM
 
 IRREGULAR = "For regular grids only; these slices are not."
 NOT_DICOM = "Only for masks drawn on DICOM images."
-NO_FRAME = "The image names no frame of reference."
+NOWHERE = "Contours have places in the patient; the image has none."
 TILTED = "Its readers refuse the tilt; straighten it first."
 SIDES_UNKNOWN = "It cannot say that left and right are not known."
 OVERLAPPING = "It holds one label a voxel; some segments overlap."
@@ -138,7 +138,7 @@ def _mask_offer(grid: Grid, layers: int, wanted: ExportFormat, *, is_on_dicom: b
 def _dicom_refusal(grid: Grid, wanted: ExportFormat, is_on_dicom: bool) -> str:
     if not is_on_dicom:
         return NOT_DICOM
-    return NO_FRAME if wanted is ExportFormat.RTSTRUCT and not grid.frame_of_reference_uid else ""
+    return NOWHERE if wanted is ExportFormat.RTSTRUCT and not grid.orientation_known else ""
 
 
 def _image_offer(volume: Volume, grid: Grid, wanted: ExportFormat) -> FormatOffer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import pydicom
 from pydicom.config import RAISE
@@ -137,6 +138,16 @@ def source_series(entry: SeriesEntry) -> SourceSeries:
     return SourceSeries(
         header, slices[0].instance.series_uid, entry.geometry.frame_of_reference_uid, images, tuple(slices)
     )
+
+
+def with_frame_of_reference(source: SourceSeries) -> SourceSeries:
+    """Name the series' frame of reference where its files do not: what has places in the patient must.
+
+    The name is made from the series', so that all objects drawn on one series share it.
+    """
+    if source.frame_of_reference_uid or source.slices[0].frame.place is None:
+        return source
+    return replace(source, frame_of_reference_uid=f"2.25.{uuid5(NAMESPACE_OID, source.series_uid).int}")
 
 
 def new_object(sop_class_uid: str, transfer_syntax_uid: str) -> FileDataset:

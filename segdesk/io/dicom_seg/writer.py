@@ -18,7 +18,7 @@ from segdesk.core.labels import Concept, Label, LabelArray, LabelMap, LabelTable
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import SegdeskError, WriteError
 from segdesk.io.atomic import replace_file
-from segdesk.io.dicom.derived import SourceSeries, on_dicom_image, source_series
+from segdesk.io.dicom.derived import SourceSeries, on_dicom_image, source_series, with_frame_of_reference
 from segdesk.io.dicom_seg.codes import TISSUE
 from segdesk.io.dicom_seg.dataset import add_pixels, binary_segments, label_map_segments, seg_dataset
 from segdesk.io.dicom_seg.frames import FramePlan, add_frames
@@ -68,7 +68,7 @@ def write_seg(
         If the reference cannot be read, or is no DICOM image (``no_reference``).
     """
     entry, laid = on_dicom_image(labels, reference, report)
-    source = source_series(entry)
+    source = with_frame_of_reference(source_series(entry))
     _require_different_places(source, path)
     table = laid.table.merged(LabelTable.for_values(laid.values()))
     laid = LabelMap(laid.layers, laid.geometry, table, laid.origin)

@@ -7,7 +7,6 @@ import warnings
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from segdesk.core.labels import Label, LabelMap, LabelTable, present_values
 from segdesk.core.progress import Progress, silent
 from segdesk.errors import SegdeskError, WriteError
 from segdesk.io.atomic import replace_file
-from segdesk.io.dicom.derived import SourceSeries, on_dicom_image, source_series
+from segdesk.io.dicom.derived import on_dicom_image, source_series, with_frame_of_reference
 from segdesk.io.rtstruct.dataset import DrawnRegion, structure_set_dataset
 from segdesk.io.rtstruct.outline import outlines
 from segdesk.io.rtstruct.rasterise import rasterise
@@ -68,7 +67,7 @@ def write_rtstruct(
     table = laid.table.merged(LabelTable.for_values(laid.values()))
     laid = LabelMap(laid.layers, laid.geometry, table, laid.origin)
     _require_writable(laid.table, path)
-    source = _with_frame(source_series(entry))
+    source = with_frame_of_reference(source_series(entry))
     with warnings.catch_warnings():
         # pydicom warns of identifiers that bend the standard; they are the source's and must stay what they are.
         warnings.simplefilter("ignore")
@@ -87,15 +86,6 @@ def write_rtstruct(
             return False
 
     replace_file(path, write, is_right, overwrite=overwrite)
-
-
-def _with_frame(source: SourceSeries) -> SourceSeries:
-    """Name the series' frame of reference where its files do not: a structure set must.
-
-    The name is made from the series', so that all structure sets of one series share it.
-    """
-    named = source.frame_of_reference_uid or f"2.25.{uuid5(NAMESPACE_OID, source.series_uid).int}"
-    return replace(source, frame_of_reference_uid=named)
 
 
 def _regions(labels: LabelMap, report: Progress) -> list[DrawnRegion]:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import FileDataset
 
 from segdesk.core.geometry import Geometry, SliceStackGeometry
+from segdesk.core.labels import LabelMap
 from segdesk.errors import InconsistentSeries, ReadError
-from segdesk.io import read_labels
-from tests.io.dicom_seg.sources import SHAPE, save, seg_dataset
+from segdesk.io import read_labels, read_volume, write_labels
+from tests.io.dicom_seg.sources import (
+    SHAPE,
+    affine_of,
+    assert_same_voxels,
+    highdicom_voxels,
+    oblique,
+    save,
+    seg_dataset,
+    voxels_of,
+    write_source,
+)
 
 
 def _frame(seed: int) -> np.ndarray:
@@ -59,6 +72,23 @@ def test_uneven_slices_make_no_finer_grid_than_the_headers_allow(tmp_path: Path,
     assert isinstance(labels.geometry, SliceStackGeometry)
     assert labels.array.shape[0] == 4
     np.testing.assert_allclose(labels.geometry.slice_affines_ji_to_lps[:, 2, 2], [0, 3, 7, 9])
+
+
+def test_an_image_without_a_frame_of_reference_still_gets_a_mask_that_highdicom_places(tmp_path: Path) -> None:
+    def nameless(dataset: FileDataset, n: int) -> None:
+        del dataset.FrameOfReferenceUID
+
+    affine = affine_of(*oblique())
+    write_source(tmp_path / "ct", affine, edit=nameless)
+    array = np.random.default_rng(8).integers(0, 2, SHAPE).astype(np.uint8)
+    labels = LabelMap.of(array, read_volume(tmp_path / "ct").geometry)
+    for name in ("a.dcm", "b.dcm"):
+        write_labels(labels, tmp_path / name, reference=tmp_path / "ct")
+    frames = {pydicom.dcmread(tmp_path / name).FrameOfReferenceUID for name in ("a.dcm", "b.dcm")}
+    assert len(frames) == 1
+    assert_same_voxels(highdicom_voxels(tmp_path / "a.dcm")[1], voxels_of(array, affine))
+    back = read_labels(tmp_path / "a.dcm", reference=tmp_path / "ct")
+    np.testing.assert_array_equal(back.array, array)
 
 
 def test_sparse_frames_of_overlapping_slices_share_a_grid(tmp_path: Path) -> None:
