@@ -75,7 +75,7 @@ class ModelRoom(QObject):
             self._queue.case_asked.connect(self.case_asked)
             self._queue.finished.connect(self._forget_queue)
             self._queue.show()
-        self._queue.raise_()
+        self._queue.activateWindow()
         return self._queue
 
     def show_inside(self) -> InsideNetwork | None:

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from segdesk.core.box import Box
-from segdesk.core.explanation import ExplainMethod, ExplainOptions, Explanation
-from segdesk.core.inside import Inside, InsideOptions, Layer, WindowCost
-from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
-from segdesk.core.progress import Progress, silent
-from segdesk.core.volume import Volume
+from segdesk.core.explanation import ExplainMethod, ExplainOptions
+from segdesk.core.inside import InsideOptions
+from segdesk.core.prediction import Uncertainty
+from segdesk.core.progress import silent
 from segdesk.errors import UsageError, WorkerError
 from segdesk.session import RunTimes, Session, SessionSettings
-from tests.session.toys import ToyPredictor, write_scan
-
-SECONDS = {"load": 9.0, "preprocess": 1.0, "network": 4.0, "postprocess": 1.0, "total": 15.0}
-
-
-class UnsurePredictor(ToyPredictor):
-    def __call__(
-        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress
-    ) -> Prediction:
-        answer = super().__call__(channels, model, options, report)
-        unsure = np.full(answer.labels.array.shape, 0.25, np.float32)
-        manifest = {"windows": 3, "seconds": SECONDS, "device": "CPU"}
-        return replace(answer, uncertainty=unsure if options.uncertainty else None, manifest=manifest)
-
-
-class RuleInsight:
-    def __init__(self) -> None:
-        self.asked: list[object] = []
-
-    def explain(
-        self, channels: Mapping[str, Volume], model: Path, options: ExplainOptions, report: Progress
-    ) -> Explanation:
-        self.asked.append(options)
-        volume = next(iter(channels.values()))
-        return Explanation(np.full(volume.array.shape, -1.0, np.float32), volume.geometry, {"layer": "x"})
-
-    def look_inside(
-        self, channels: Mapping[str, Volume], model: Path, options: InsideOptions, report: Progress
-    ) -> Inside:
-        self.asked.append(options)
-        layer = Layer("conv", 1, (2, 2))
-        empty = np.zeros((1, 1, 2, 2), np.float32)
-        return Inside(empty, empty[0, 0], empty[0], 0, layer, (layer,), 1)
-
-    def cost(
-        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress, *, calibrate: bool
-    ) -> WindowCost:
-        self.asked.append(calibrate)
-        return WindowCost(6, 0.5 if calibrate else None, "CPU")
+from tests.session.toys import RuleInsight, UnsurePredictor, write_scan
 
 
 @pytest.fixture

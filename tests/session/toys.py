@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,7 +12,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from segdesk.core.box import Box
+from segdesk.core.explanation import ExplainOptions, Explanation
 from segdesk.core.geometry import Geometry
+from segdesk.core.inside import Inside, InsideOptions, Layer, WindowCost
 from segdesk.core.labels import LabelMap
 from segdesk.core.prediction import Prediction, PredictOptions
 from segdesk.core.progress import Progress
@@ -64,6 +67,49 @@ class ToyPredictor:
         labels = LabelMap.of(((volume.array > 300) & inside).astype(np.uint8), volume.geometry)
         labels.table = ModelFolder.load(model).spec.label_table
         return Prediction(labels, {"model": "toy", "device": options.device})
+
+
+SECONDS = {"load": 9.0, "preprocess": 1.0, "network": 4.0, "postprocess": 1.0, "total": 15.0}
+
+
+class UnsurePredictor(ToyPredictor):
+    """Is unsure by a quarter everywhere, and says what it cost."""
+
+    def __call__(
+        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress
+    ) -> Prediction:
+        answer = super().__call__(channels, model, options, report)
+        unsure = np.full(answer.labels.array.shape, 0.25, np.float32)
+        manifest = {"windows": 3, "seconds": SECONDS, "device": "CPU"}
+        return replace(answer, uncertainty=unsure if options.uncertainty else None, manifest=manifest)
+
+
+class RuleInsight:
+    """Answers by rule; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def explain(
+        self, channels: Mapping[str, Volume], model: Path, options: ExplainOptions, report: Progress
+    ) -> Explanation:
+        self.asked.append(options)
+        volume = next(iter(channels.values()))
+        return Explanation(np.full(volume.array.shape, -1.0, np.float32), volume.geometry, {"layer": "x"})
+
+    def look_inside(
+        self, channels: Mapping[str, Volume], model: Path, options: InsideOptions, report: Progress
+    ) -> Inside:
+        self.asked.append(options)
+        layer = Layer("conv", 1, (2, 2))
+        empty = np.zeros((1, 1, 2, 2), np.float32)
+        return Inside(empty, empty[0, 0], empty[0], 0, layer, (layer,), 1)
+
+    def cost(
+        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress, *, calibrate: bool
+    ) -> WindowCost:
+        self.asked.append(calibrate)
+        return WindowCost(6, 0.5 if calibrate else None, "CPU")
 
 
 class FakeRun:

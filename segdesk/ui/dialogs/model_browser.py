@@ -32,7 +32,7 @@ from segdesk.session import Session, TimeEstimate
 from segdesk.ui.dialogs.import_model import ImportModelDialog
 from segdesk.ui.jobs import Job, Jobs, error_text
 from segdesk.ui.models.model_fit import Fit, fit_of
-from segdesk.ui.models.model_page import ModelPage, ModelShelf, estimate_text, find_models, verify
+from segdesk.ui.models.model_page import ModelPage, ModelShelf, estimate_text, find_models, quiet_headings, verify
 from segdesk.ui.panels.section import wrapped
 from segdesk.ui.panels.swatch import Swatch
 from segdesk.ui.theme import GRID_PX, Role, set_role
@@ -219,8 +219,8 @@ class ModelBrowser(QDialog):
             item.setSizeHint(QSize(0, 44))
             self.list.addItem(item)
         paths = [page.folder.path for page in pages]
-        self.list.blockSignals(False)
         self.list.setCurrentRow(paths.index(before) if before in paths else 0 if paths else -1)
+        self.list.blockSignals(False)
         self._on_current()
 
     def _on_current(self) -> None:
@@ -247,7 +247,7 @@ class ModelBrowser(QDialog):
         self.reasons.setText("\n".join(found.reasons))
         self.reasons.setVisible(bool(found.reasons))
         self._show_facts(page)
-        self.card.setMarkdown(page.card or "This model has no card.")
+        self.card.setMarkdown(quiet_headings(page.card) or "This model has no card.")
         self.hash.setText(f"SHA-256 {page.folder.sha256[:16]}…: being checked")
         self._start(verify(page.folder)).succeeded.connect(lambda problem: self._show_hash(page, problem))
         self.time.setText("")

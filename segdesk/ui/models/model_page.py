@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ class ModelPage:
             ("Trained on", self._training_text()),
             ("Licence of the data", spec.training.licence if spec.training else "not said"),
             ("Validation", self._scores_text()),
+            ("Limits", limits_of(self.card) or "Its card names none."),
             ("Made from", self._origin_text()),
             ("Weights", f"{self.size_bytes / 1e6:.1f} MB, {self.folder.parameter_count / 1e6:.2f} million numbers"),
             ("Place", f"{self.place}: {self.folder.path}"),
@@ -192,6 +194,24 @@ def estimate_text(estimate: TimeEstimate) -> str:
     else:
         source = "from one window timed just now; reading and preparing the image come on top"
     return f"About {shown} on {estimate.device}: {windows}, {source}."
+
+
+def limits_of(card: str) -> str:
+    """Return the section of a card that is headed "Limits" or "Limitations", "" when there is none."""
+    found = re.search(r"(?mis)^#+[ ]*limit(?:s|ations)\b[^\n]*\n(.*?)(?=^#|\Z)", card)
+    lines = [] if found is None else [line.strip() for line in found[1].split("\n")]
+    paragraphs = [""]
+    for line in lines:
+        if not line or line.startswith(("- ", "* ")):
+            paragraphs.append("")
+        paragraphs[-1] = f"{paragraphs[-1]} {line.removeprefix('- ').removeprefix('* ')}".strip()
+    # What follows the hash of the weights is no limit; cards end with it.
+    return "\n".join(text for text in paragraphs if text and not text.startswith("SHA-256"))
+
+
+def quiet_headings(card: str) -> str:
+    """Return a card whose headings are no larger than those around it."""
+    return re.sub(r"(?m)^#{1,2}(?=[ ])", "####", card)
 
 
 def scores_of(metrics: Mapping[str, Any]) -> tuple[Score, ...]:

@@ -112,7 +112,7 @@ class OverviewModel:
         self._serial += 1
         views, step = self.views, slice(None, None, self._stride)
         image = views.image[step, step, step]
-        style = views.style.value
+        style = views.shown_style
         hidden = style.hidden if style.visible else frozenset(views.labels.table.values)
         layers = [layer[step, step, step] for layer in views.shown_layers]
         labels: LabelArray = composed(layers, style.hidden).copy()

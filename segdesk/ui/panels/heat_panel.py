@@ -39,6 +39,7 @@ _HELP = {
     ExplainMethod.GUIDED_BACKPROP: "Which edges spoke for the label: red if brighter is more, blue if darker is.",
     ExplainMethod.GUIDED_GRADCAM: "Guided backpropagation, only where Grad-CAM is strong.",
 }
+_KINDS: tuple[Uncertainty | ExplainMethod, ...] = (*UNCERTAINTY_TITLES, *METHOD_TITLES)
 
 
 class HeatPanel(QWidget):
@@ -62,8 +63,7 @@ class HeatPanel(QWidget):
         self.kind, self.label = QComboBox(), QComboBox()
         self.kind.setAccessibleName("Heat")
         self.label.setAccessibleName("Label to explain")
-        for title, kind in ((t, k) for table in (UNCERTAINTY_TITLES, METHOD_TITLES) for k, t in table.items()):
-            self.kind.addItem(title, kind)
+        self.kind.addItems([*UNCERTAINTY_TITLES.values(), *METHOD_TITLES.values()])
         self.help = wrapped("", Role.MUTED)
         self.problem = wrapped("", Role.ERROR)
         self.problem.hide()
@@ -125,7 +125,7 @@ class HeatPanel(QWidget):
             column.addWidget(widget)
 
     def _on_kind(self) -> None:
-        kind = self.kind.currentData()
+        kind = _KINDS[self.kind.currentIndex()]
         self.help.setText(_HELP[kind])
         self._form.setRowVisible(self.label, isinstance(kind, ExplainMethod))
 
@@ -147,10 +147,10 @@ class HeatPanel(QWidget):
         self.button.setText("Cancel")
 
     def _task(self, model: Path, roi: Box | None, device: str) -> Task[HeatMap]:
-        kind, heat = self.kind.currentData(), self._session.heat
+        kind, heat = _KINDS[self.kind.currentIndex()], self._session.heat
         if isinstance(kind, ExplainMethod):
             return heat.explain(model, int(self.label.currentData()), kind, roi=roi, device=device)
-        return heat.uncertainty(model, Uncertainty(kind), roi=roi, device=device)
+        return heat.uncertainty(model, kind, roi=roi, device=device)
 
     def _on_finished(self) -> None:
         self._job = None

@@ -5,14 +5,16 @@ from __future__ import annotations
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from segdesk.core.events import Change
-from segdesk.session import Session
+from segdesk.session import Candidate, Session
 from segdesk.store.records import MaskRecord
 from segdesk.ui.jobs import Jobs
 from segdesk.ui.theme import GRID_PX
 
 
 class StoredDrafts(QWidget):
-    """A choice of stored drafts, newest first, and a button that previews one; hidden while there are none.
+    """A choice of stored drafts, newest first, and a button that previews one.
+
+    Hidden while there are none, or while one is being judged.
 
     Parameters
     ----------
@@ -39,6 +41,7 @@ class StoredDrafts(QWidget):
         line.addWidget(self.button)
         self.hide()
         session.changed.connect(self._on_session)
+        session.drafts.candidate.changed.connect(self._show)
         self.reload()
 
     def reload(self) -> None:
@@ -62,11 +65,14 @@ class StoredDrafts(QWidget):
         self.choice.clear()
         for record in records:
             if case is not None and record.case_id == case.record.id:
-                self.choice.addItem(f"{record.author}, {record.created.astimezone():%d %b %H:%M}", record)
-        self.setVisible(self.choice.count() > 0)
+                self.choice.addItem(f"{record.created.astimezone():%d %b %H:%M}  {record.author}", record)
+        self._show(self._session.drafts.candidate.value)
         if self._is_wanted and self.choice.count():
             self._is_wanted = False
             self._recall()
+
+    def _show(self, candidate: Candidate | None) -> None:
+        self.setVisible(candidate is None and self.choice.count() > 0)
 
     def _recall(self) -> None:
         record = self.choice.currentData()

@@ -25,7 +25,6 @@ _CROSSHAIR_GAP_PX = 10.0
 _HANDLE_PX = 7.0
 _LEGEND_PX = 140
 _LEGEND_LEAST_PX = 48
-_LEGEND_ROOM_PX = 64
 _LEGEND_WIDTH_PX = 10.0
 
 
@@ -133,10 +132,11 @@ def draw_region(sheet: Sheet, model: SliceModel, roi: Box, *, with_handles: bool
 def draw_heat_legend(sheet: Sheet, overlay: HeatOverlay) -> None:
     """Draw the colour bar of a heat map with its numbers, and what it is."""
     painter, metrics = sheet.painter, QFontMetricsF(sheet.painter.font())
-    height = min(_LEGEND_PX, sheet.rect.height() - 2 * _LEGEND_ROOM_PX)
     name = metrics.elidedText(overlay.heat_map.title, Qt.TextElideMode.ElideRight, sheet.rect.width() - 2 * MARGIN_PX)
     top = sheet.rect.top() + MARGIN_PX + 2 * metrics.height()
     draw_text(sheet, name, QPointF(sheet.rect.left() + MARGIN_PX, top - metrics.height() / 2))
+    # It ends above the letter in the middle of the left edge.
+    height = min(_LEGEND_PX, sheet.rect.center().y() - top - 2 * metrics.height())
     if height < _LEGEND_LEAST_PX:
         return
     bar = QRectF(sheet.rect.left() + MARGIN_PX, top + metrics.height() / 2, _LEGEND_WIDTH_PX, height)
