@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,14 @@ def open_meta(path: Path) -> MetaFile:
     if samples not in (1, 3, 4) or (samples > 1 and dtype != np.uint8):
         raise ReadError(f"{path.name} holds vectors, not an image.", code="not_an_image", path=path)
     geometry = _geometry(reader, size, "elementspacing" in keys or "elementsize" in keys)
-    warnings = () if geometry.spacing_known else (Warn("spacing_unknown", "The file gives no voxel size."),)
-    return MetaFile(path, data_path, geometry, size[3] if len(size) == 4 else 1, samples, dtype, needed, warnings)
+    warnings = [] if geometry.spacing_known else [Warn("spacing_unknown", "The file gives no voxel size.")]
+    if geometry.orientation_known and _contradicts_itself(keys):
+        geometry = replace(geometry, orientation_known=False)
+        letters = keys["anatomicalorientation"]
+        text = f"The file calls its axes {letters} but gives no directions for them: left and right are not known."
+        warnings.append(Warn("orientation_unknown", text))
+    time_points = size[3] if len(size) == 4 else 1
+    return MetaFile(path, data_path, geometry, time_points, samples, dtype, needed, tuple(warnings))
 
 
 def read_meta(file: MetaFile, report: Progress = silent) -> Volume:
@@ -155,6 +161,12 @@ def _keys(path: Path) -> dict[str, str]:
         if key.strip().lower() == b"elementdatafile":
             return keys
     raise ReadError(f"{path.name} ends inside its MetaImage header.", code="truncated", path=path)
+
+
+def _contradicts_itself(keys: dict[str, str]) -> bool:
+    """Whether axes are named but have no directions, which ITK then takes to be LPS ("RAI": whence they come)."""
+    has_directions = any(key in keys for key in ("transformmatrix", "rotation", "orientation"))
+    return not has_directions and keys.get("anatomicalorientation", "???").upper() not in ("RAI", "???", "")
 
 
 def _data_path(keys: dict[str, str], path: Path) -> Path:

@@ -86,10 +86,14 @@ def _scan_directory(path: Path, report: Progress) -> ScanResult:
 
 
 def _scan_folder(folder: Path, report: Progress) -> ScanResult:
-    files = list(_files_below(folder))
+    closed: list[Refusal] = []
+    files = list(_files_below(folder, closed))
+    if not files and closed:
+        raise ReadError(closed[0].message, code=closed[0].code, path=folder)
     if not files:
         raise ReadError(f"{folder.name} holds no files.", code="empty", path=folder)
-    return _scan_files(folder, folder, files, report)
+    found = _scan_files(folder, folder, files, report)
+    return replace(found, refused=(*closed, *found.refused))
 
 
 def _scan_files(path: Path, folder: Path, files: Sequence[Path], report: Progress) -> ScanResult:
@@ -122,9 +126,16 @@ def _scan_files(path: Path, folder: Path, files: Sequence[Path], report: Progres
     return ScanResult(path, tuple(_with_distinct_uids(entries)), skipped, tuple(refused))
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield regular files in a stable order; links to folders are not followed."""
-    for root, folders, names in os.walk(folder):
+def _files_below(folder: Path, closed: list[Refusal]) -> Iterator[Path]:
+    """Yield regular files in a stable order; links to folders are not followed.
+
+    Folders that may not be read are added to `closed`: what is in them may be a part of a series.
+    """
+
+    def refuse(error: OSError) -> None:
+        closed.append(Refusal("unreadable", f"{Path(error.filename).name} cannot be read: {error.strerror}.", 0))
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         for name in sorted(names):
             path = Path(root, name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from pathlib import Path
 
 import nibabel
@@ -116,3 +118,25 @@ def test_an_unknown_file_is_of_no_known_format(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("words")
     with pytest.raises(UnsupportedFormat):
         scan(tmp_path / "a.txt")
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (3, 3)).save(tmp_path / "a.png")
+    (tmp_path / "closed").mkdir()
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        # The superuser may read every folder.
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = scan(tmp_path)
+    assert len(found.series) == 1
+    assert [(each.code, each.message) for each in found.refused] == [
+        ("unreadable", "closed cannot be read: Permission denied.")
+    ]
+    with pytest.raises(ReadError) as caught:
+        scan(tmp_path / "closed")
+    assert caught.value.code == "unreadable"

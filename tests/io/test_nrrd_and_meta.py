@@ -237,3 +237,18 @@ def test_a_flat_meta_image_has_one_slice_without_sides(tmp_path: Path) -> None:
     assert volume.array.shape == (1, 4, 5)
     assert isinstance(volume.geometry, Geometry)
     assert not volume.geometry.orientation_known
+
+
+@pytest.mark.parametrize(("letters", "known"), [("RAI", True), ("???", True), ("LPI", False), ("RAS", False)])
+def test_axes_with_a_name_but_without_directions_are_not_trusted(tmp_path: Path, letters: str, known: bool) -> None:
+    lines = ["ObjectType = Image", "NDims = 3", "BinaryData = True", f"AnatomicalOrientation = {letters}"]
+    lines += ["ElementSpacing = 1 2 3", "DimSize = 5 4 3", "ElementType = MET_SHORT", "ElementDataFile = LOCAL"]
+    path = tmp_path / "a.mha"
+    path.write_bytes("\n".join([*lines, ""]).encode() + _ARRAY.tobytes())
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.array, _ARRAY)
+    assert volume.geometry.orientation_known is known
+    assert [warning.code for warning in volume.warnings] == ([] if known else ["orientation_unknown"])
+    turned = tmp_path / "b.mha"
+    turned.write_bytes(path.read_bytes().replace(b"DimSize", b"TransformMatrix = 1 0 0 0 1 0 0 0 1\nDimSize"))
+    assert read_volume(turned).geometry.orientation_known
