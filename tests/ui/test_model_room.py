@@ -14,7 +14,6 @@ from segdesk.session import Session, SessionSettings
 from segdesk.ui.actions import Act
 from segdesk.ui.desktop import Desktop
 from segdesk.ui.main_window import MainWindow
-from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import LabelSpec
 from tests.session.toys import RuleInsight, UnsurePredictor
 from tests.ui.conftest import settle
@@ -66,7 +65,7 @@ def test_the_browser_tells_all_of_a_model_and_it_is_used(
     )
     facts = dict(browser.page.facts)
     assert facts["Validation"] == "No test score comes with this model."
-    assert facts["Place"].startswith("This project: ")
+    assert facts["Place"] == "This project: toy"
     browser.search.setText("hippocampus anterior")
     assert [browser.list.item(row).text().split("\n")[0] for row in range(browser.list.count())] == [
         "hippocampus-unet3d@1"
@@ -222,8 +221,3 @@ def test_the_inside_of_a_network_is_shown(qtbot: QtBot, window: MainWindow, desk
     assert (dialog.maps.count, dialog.filters.count) == (2, 1)
     assert "Axial slice 5" in dialog.state.text()
     dialog.reject()
-
-
-def test_a_model_folder_type_is_what_the_browser_holds(desktop: Desktop, session: Session) -> None:
-    assert session.project is not None
-    assert desktop.read.predict.model_folder == ModelFolder.load(session.project.models_folder / "toy").path

@@ -98,7 +98,7 @@ class ModelPage:
             ("Limits", limits_of(self.card) or "Its card names none."),
             ("Made from", self._origin_text()),
             ("Weights", f"{self.size_bytes / 1e6:.1f} MB, {self.folder.parameter_count / 1e6:.2f} million numbers"),
-            ("Place", f"{self.place}: {self.folder.path}"),
+            ("Place", f"{self.place}: {self.folder.path.name}"),
         ]
         return tuple(rows)
 

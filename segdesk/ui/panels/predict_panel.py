@@ -190,7 +190,7 @@ class PredictPanel(QWidget):
         self.run_button = set_role(QPushButton("Draft with this model"), Role.PRIMARY)
         self.run_button.clicked.connect(self.run_model)
         self.queue_button = QPushButton("All cases")
-        self.queue_button.setToolTip("Draft every case of the project that has no draft by this model, in a queue")
+        self.queue_button.setToolTip("Draft every case that has no draft by this model, on the whole image, in a queue")
         self.queue_button.clicked.connect(self.queue_all)
         page = QWidget()
         line = QHBoxLayout(page)
