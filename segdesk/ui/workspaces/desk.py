@@ -99,7 +99,10 @@ class Desk:
             self.views.propose(candidate.labels, unticked)
 
     def _on_ticked(self, ticked: frozenset[int]) -> None:
-        self._on_candidate(self._session.drafts.candidate.value)
+        candidate = self._session.drafts.candidate.value
+        # The ticks of a new candidate come before it, while there is nothing to show yet.
+        if candidate is not None:
+            self._on_candidate(candidate)
 
     def _on_heat(self, heat_map: HeatMap | None) -> None:
         before = self.views.heat.value
