@@ -7,6 +7,7 @@ The tree::
     │   ├── UnsupportedFormat
     │   ├── InconsistentSeries
     │   ├── NeedsConsent
+    │   ├── DecoderDied
     │   └── MissingExtra
     ├── WriteError
     ├── GeometryMismatch (ValueError)
@@ -269,6 +270,12 @@ class NeedsConsent(ReadError):
     """The image is very large; the user may allow it (`segdesk.io.limits.allow_large`)."""
 
     default_code = "too_large"
+
+
+class DecoderDied(ReadError):
+    """A decoder crashed, hung or took too much memory; `code` says which."""
+
+    default_code = "decoder_crashed"
 
 
 class MissingExtra(ReadError):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from segdesk.core.progress import Progress, silent
-from segdesk.errors import ReadError
+from segdesk.errors import DecoderDied, ReadError
 from segdesk.paths import user_log_folder
-from segdesk.workers.decoder_exchange import POLL_S, Call, DecoderDied, Exchange, FoundScan, Seat
+from segdesk.workers.decoder_exchange import POLL_S, Call, Exchange, FoundScan, Seat
 from segdesk.workers.messages import Message
 from segdesk.workers.module_command import module_command
 from segdesk.workers.plain_values import Packer

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segdesk.core.progress import Cancelled, Progress
-from segdesk.errors import ReadError, WorkerError
+from segdesk.errors import DecoderDied, ReadError, WorkerError
 from segdesk.io.limits import size_policy, size_text
 from segdesk.workers.child_process import ChildProcess
 from segdesk.workers.decoder_limits import (
@@ -32,12 +32,6 @@ CANCEL_LIMIT_S = 0.5
 
 POLL_S = 0.05
 """How often the caller's `report` is asked whether the user cancelled, and memory is looked at."""
-
-
-class DecoderDied(ReadError):
-    """A decoder crashed, hung or took too much memory; `code` says which."""
-
-    default_code = "decoder_crashed"
 
 
 @dataclass(frozen=True, slots=True)
