@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from segdesk.core.prediction import PredictOptions
 from segdesk.core.progress import Cancelled, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import BadModelFolder, OutOfMemory, UsageError, WorkerError
-from segdesk.workers import inference
+from segdesk.workers import inference, shared_array
 from segdesk.workers.child_process import ChildProcess
 from segdesk.workers.inference import InferenceWorker
 from segdesk.workers.process_identity import ProcessIdentity
@@ -67,12 +69,18 @@ def image() -> Volume:
 
 
 @pytest.fixture(autouse=True)
-def shared_memory_is_left_clean() -> Iterator[None]:
-    """Every block is gone after every test, whatever happened to the child."""
-    folder = Path("/dev/shm")
-    before = {path.name for path in folder.glob("psm_*")}
+def shared_memory_is_left_clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every block of the test is gone after it, whatever happened to the child; other processes have their own."""
+    made: list[str] = []
+
+    def make(*arguments: Any, **options: Any) -> SharedMemory:
+        block = SharedMemory(*arguments, **options)
+        made.append(block.name)
+        return block
+
+    monkeypatch.setattr(shared_array, "SharedMemory", make)
     yield
-    assert {path.name for path in folder.glob("psm_*")} <= before
+    assert not [name for name in made if Path("/dev/shm", name).exists()]
 
 
 def stop_at(done: int) -> Callable[..., None]:
