@@ -114,11 +114,11 @@ class Page:
 
     def line(self, text: str = "") -> None:
         """Write one line."""
-        self._rich.print(text)
+        self._rich.print(printable(text))
 
     def heading(self, text: str) -> None:
         """Write one line that stands out."""
-        self._rich.print(text, style="bold")
+        self._rich.print(printable(text), style="bold")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Write a table; numbers are set right, undefined values as a dash."""
@@ -171,7 +171,12 @@ def report_error(error: SegdeskError, *, as_json: bool, more: Mapping[str, Any] 
 
 def one_line(text: str) -> str:
     """Return text on one line, without control characters: names of files may hold both."""
-    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return text without control characters but for line ends: a file's name must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def to_json_text(payload: Mapping[str, Any]) -> str:

@@ -93,6 +93,11 @@ def test_cells(value: object, text: str) -> None:
 
 def test_control_characters_never_reach_the_terminal() -> None:
     assert one_line("a\tb\x1b]0;title\x07") == "a b�]0;title�"
+    stream = io.StringIO()
+    page = Page(stream)
+    page.line("scan\x1b[2J.nii\nnext")
+    page.heading("\x9bhead")
+    assert stream.getvalue() == "scan�[2J.nii\nnext\n�head\n"
 
 
 def test_a_long_path_is_not_broken_when_the_output_is_piped() -> None:

@@ -97,7 +97,7 @@ class ModelPage:
             ("Validation", self._scores_text()),
             ("Limits", limits_of(self.card) or "Its card names none."),
             ("Made from", self._origin_text()),
-            ("Weights", f"{self.size_bytes / 1e6:.1f} MB, {self.folder.parameter_count / 1e6:.2f} million numbers"),
+            ("Weights", f"{self.size_bytes / 1e6:.1f} MB, {self.folder.parameter_count / 1e6:.2f} million parameters"),
             ("Place", f"{self.place}: {self.folder.path.name}"),
         ]
         return tuple(rows)
