@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import queue
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +102,8 @@ class Decoder:
                 {name: value for name, value in bound.items() if value is not None}
             ),
             "reports": "report" in signature(function).parameters,
+            # The child is older than the caller's last change of folder.
+            "folder": _current_folder(),
         }
         call = Call(message, Path(cast(Path, next(iter(bound.values())))), report)
         while True:
@@ -116,6 +119,7 @@ class Decoder:
     def read_entry(self, scan: FoundScan, number: int, arguments: Sequence[int], report: Progress) -> Any:
         """Read an entry of a scan that a child made, or a slice of it, in that child or in another one."""
         message = {"op": "read", "scan": scan.id, "number": number, "arguments": list(arguments)}
+        message["folder"] = scan.call.message["folder"]
         value, answer = self._answer(Call(message, scan.call.path, report))
         if answer["event"] != "gone":
             return value
@@ -164,3 +168,11 @@ class Decoder:
 def _end_all(seats: Sequence[Seat]) -> None:
     for seat in seats:
         seat.drop(at_once=False)
+
+
+def _current_folder() -> str:
+    """Return where relative paths start; nowhere, once that folder is deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep

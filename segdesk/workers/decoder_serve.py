@@ -4,8 +4,9 @@ Runs the readers of `segdesk.io` on files nobody knows. Requests come as JSON li
 answers leave on stdout, arrays in the parent's shared memory. A crash here is an error
 message there.
 
-Parent: ``{"op": "call", "id", "function", "arguments", "policy", "marked", "place"}``,
-``{"op": "read", "id", "scan", "number"[, "arguments"], "policy", "place"}``, ``{"op": "room", "id", "refs"}``.
+Parent: ``{"op": "call", "id", "function", "arguments", "folder", "policy", "marked", "place"}``,
+``{"op": "read", "id", "scan", "number"[, "arguments"], "folder", "policy", "place"}``,
+``{"op": "room", "id", "refs"}``.
 Child: ``{"event": "begun"|"size"|"room"|"result"|"gone"|"error"|"cancelled", "id", ...}``.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -97,6 +99,7 @@ class Decoder:
 
     def _result(self, request: Message, blocks: BorrowedBlocks) -> Message:
         report = self._line.report(request["id"])
+        _go_to(request["folder"])
         if request["op"] == "call":
             arguments = Unpacker(_no_array, _no_call).unpack(request["arguments"])
             function = FUNCTIONS[request["function"]]
@@ -165,6 +168,14 @@ def _unforeseen(error: Exception) -> SegdeskError:
     sys.stderr.write(f"{kind}\n{''.join(traceback.format_tb(error.__traceback__))}")
     sys.stderr.flush()
     return ReadError(f"Reading failed in a way that it should not ({kind}); please report it.", code="internal")
+
+
+def _go_to(folder: str) -> None:
+    """Start relative paths where the caller does; nowhere, if that folder is gone."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        os.chdir(os.sep)
 
 
 def _no_array(number: int) -> Any:

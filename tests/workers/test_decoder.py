@@ -361,3 +361,30 @@ def test_a_long_name_does_not_leave_its_room() -> None:
     assert room[-1] == 0
     decoder_serve.Place(room)(None)
     assert room[0] == 0
+
+
+def test_relative_paths_start_where_the_caller_is(
+    decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        picture(tmp_path / name, f"{name}.png")
+    monkeypatch.chdir(tmp_path / "here")
+    found = decoder(scan, Path("here.png"))
+    monkeypatch.chdir(tmp_path / "there")
+    assert decoder(scan, Path("there.png")).series[0].uid == "there.png"
+    # An entry goes on reading what was scanned.
+    assert found.series[0].read().array.shape == (1, 3, 4)
+    assert not decoder(scan, tmp_path / "there").refused
+
+
+def test_a_folder_that_is_gone_is_no_place_for_relative_paths(
+    decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert decoder(scan, picture(tmp_path, "a.png")).series
+    with pytest.raises(ReadError, match=r"a\.png does not exist"):
+        decoder(scan, Path("a.png"))

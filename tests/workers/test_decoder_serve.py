@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class Child:
 
     def answer(self, op: str, **more: Any) -> Message:
         place = self.block((decoder_serve.PLACE_BYTES,), "|u1")
-        request = {"op": op, "id": 7, "policy": [1 << 30, 200.0], "marked": [], "place": place.to_json(), **more}
+        known = {"policy": [1 << 30, 200.0], "marked": [], "place": place.to_json(), "folder": os.getcwd()}
+        request = {"op": op, "id": 7, **known, **more}
         return self.decoder.answer(json.loads(json.dumps(request)))
 
     def call(self, function: str, path: Path, **more: Any) -> Message:
