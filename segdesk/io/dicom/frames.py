@@ -127,6 +127,9 @@ def place_of(position: Header, orientation: Header, measures: Header) -> tuple[P
     """
     if not (is_there(position, "ImagePositionPatient") and is_there(orientation, "ImageOrientationPatient")):
         return None, ""
+    if not is_there(measures, "PixelSpacing"):
+        # Pixels only (GEOMETRY check 17); one that is there and wrong is refused below.
+        return None, ""
     point = numbers_of(position, "ImagePositionPatient")
     cosines = numbers_of(orientation, "ImageOrientationPatient")
     spacing = numbers_of(measures, "PixelSpacing")
@@ -135,7 +138,7 @@ def place_of(position: Header, orientation: Header, measures: Header) -> tuple[P
     if cosines is None or len(cosines) != 6:
         return None, "the orientation is empty or no number"
     if spacing is None or len(spacing) != 2 or min(spacing) <= 0:
-        return None, "the pixel spacing is missing, zero or no number"
+        return None, "the pixel spacing is empty, zero or no number"
     row, column = _vector(cosines[:3]), _vector(cosines[3:])
     lengths = math.hypot(*row), math.hypot(*column)
     if max(abs(length - 1.0) for length in lengths) > UNIT_ATOL:

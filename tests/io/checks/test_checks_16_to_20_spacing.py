@@ -153,6 +153,26 @@ def test_check_17_without_any_size_lengths_are_off_and_nifti_has_both_codes_zero
     assert not read_volume(tmp_path / "out.nii").geometry.orientation_known
 
 
+def test_check_17_a_placed_slice_without_a_pixel_size_is_pixels_only(tmp_path: Path) -> None:
+    dataset = slice_dataset(_PIXELS, (0, 0, 0))
+    del dataset.PixelSpacing
+    entry = scan(_saved(dataset, tmp_path / "ct.dcm")).series[0]
+    assert (entry.kind, entry.spacing_kji_mm, entry.orientation) == ("image2d", None, "unknown")
+    assert "spacing_unknown" in {warning.code for warning in entry.warnings}
+    np.testing.assert_array_equal(entry.read().array[0], _PIXELS)
+
+
+def test_check_17_placed_slices_without_a_pixel_size_are_no_volume(tmp_path: Path) -> None:
+    for number, z in enumerate((0.0, 5.0, 10.0)):
+        dataset = slice_dataset(_PIXELS, (0, 0, z))
+        del dataset.PixelSpacing
+        _saved(dataset, tmp_path / f"{number}.dcm")
+    entry = scan(tmp_path).series[0]
+    assert entry.kind == "stack"
+    assert entry.refusal is not None
+    assert entry.refusal.code == "no_position"
+
+
 @pytest.mark.parametrize(("tilt", "code"), [(0.9e-4, []), (1.2e-4, ["bad_geometry"]), (0.01, ["bad_geometry"])])
 def test_check_18_axes_that_are_not_at_a_right_angle_are_refused(tmp_path: Path, tilt: float, code: list[str]) -> None:
     write_series(tmp_path, axial(0, 5), setting(ImageOrientationPatient=[1, 0, 0, tilt, 1, 0]))
