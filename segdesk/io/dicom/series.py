@@ -160,7 +160,9 @@ def _loose_stack(group: list[Instance]) -> SeriesEntry:
     """Return slices without positions, in the order of their numbers."""
     group.sort(key=lambda each: (each.instance_number or 0, each.path.name))
     slices = tuple(Slice(each, frame) for each in group for frame in each.frames)
-    message = f"The {len(slices)} slices carry no position or pixel size: shown one by one, without mm, not as a volume."
+    message = (
+        f"The {len(slices)} slices carry no position or pixel size: shown one by one, without mm, not as a volume."
+    )
     refusal = Refusal("no_position", message, len(group))
     frames: list[Frame] = [each.frame for each in slices]
     warnings = [Warn(refusal.code, refusal.message), Warn("spacing_unknown", "Lengths and volumes are off.")]
