@@ -82,7 +82,8 @@ def example(words: str, folder: Path) -> Any:
     out = io.StringIO()
     with redirect_stdout(out):
         main([*words.split(), "--json"])
-    return json.loads(out.getvalue().replace(str(folder), "/data").splitlines()[-1])
+    text = out.getvalue().replace(str(folder), "/data").replace(str(FOLDER.parents[1]), "/data/segdesk")
+    return json.loads(text.splitlines()[-1])
 
 
 def all_examples() -> Iterator[tuple[str, dict[str, Any]]]:
