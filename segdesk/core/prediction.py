@@ -25,6 +25,23 @@ class Uncertainty(StrEnum):
     FLIPS = "flips"
 
 
+class EngineChoice(StrEnum):
+    """What runs a network; ``auto`` takes the one measured fastest here, among those that agree."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
+class Precision(StrEnum):
+    """What a network computes in; ``auto`` takes bf16 only where it is faster and the model's scores allow it."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
     """How a model is run.
@@ -44,6 +61,10 @@ class PredictOptions:
         Also return per-label probabilities.
     uncertainty : Uncertainty, optional
         Also return this map.
+    engine : EngineChoice
+        What runs the network.
+    precision : Precision
+        What it computes in.
     """
 
     device: str = "auto"
@@ -52,6 +73,8 @@ class PredictOptions:
     flips: bool = False
     probabilities: bool = False
     uncertainty: Uncertainty | None = None
+    engine: EngineChoice = EngineChoice.AUTO
+    precision: Precision = Precision.AUTO
 
 
 @dataclass(frozen=True, slots=True)

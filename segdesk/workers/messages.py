@@ -17,7 +17,7 @@ from segdesk.core.box import Box
 from segdesk.core.explanation import ExplainMethod, ExplainOptions
 from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
 from segdesk.core.inside import InsideOptions
-from segdesk.core.prediction import PredictOptions, Uncertainty
+from segdesk.core.prediction import EngineChoice, Precision, PredictOptions, Uncertainty
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import SegdeskError, WorkerError
 from segdesk.workers.shared_array import ArrayRef, BorrowedBlocks
@@ -94,13 +94,21 @@ def options_to_json(options: PredictOptions) -> Message:
         "flips": options.flips,
         "probabilities": options.probabilities,
         "uncertainty": options.uncertainty,
+        "engine": options.engine,
+        "precision": options.precision,
     }
 
 
 def options_from_json(fields: Message) -> PredictOptions:
     """Read what `options_to_json` wrote."""
     uncertainty = None if fields["uncertainty"] is None else Uncertainty(fields["uncertainty"])
-    return PredictOptions(**{**fields, "roi": _box_from_json(fields["roi"]), "uncertainty": uncertainty})
+    changed = {
+        "roi": _box_from_json(fields["roi"]),
+        "uncertainty": uncertainty,
+        "engine": EngineChoice(fields["engine"]),
+        "precision": Precision(fields["precision"]),
+    }
+    return PredictOptions(**{**fields, **changed})
 
 
 def explain_options_to_json(options: ExplainOptions) -> Message:

@@ -7,7 +7,7 @@ import pytest
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import SliceStackGeometry
-from segdesk.core.prediction import PredictOptions
+from segdesk.core.prediction import EngineChoice, Precision, PredictOptions
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import GeometryMismatch, WorkerError
 from segdesk.workers.messages import (
@@ -42,7 +42,12 @@ def test_an_irregular_stack_arrives_bit_for_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [PredictOptions(), PredictOptions("cuda:1", 0.25, Box((1, 2, 3), (4, 5, 6)), True, True)]
+    "options",
+    [
+        PredictOptions(),
+        PredictOptions("cuda:1", 0.25, Box((1, 2, 3), (4, 5, 6)), True, True),
+        PredictOptions(engine=EngineChoice.OPENVINO, precision=Precision.BF16),
+    ],
 )
 def test_options_arrive_unchanged(options: PredictOptions) -> None:
     assert options_from_json(json.loads(json.dumps(options_to_json(options)))) == options
