@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from segdesk.nn.dataset import Dataset, bad_dataset
+from segdesk.nn.networks.ensemble import members_of
 from segdesk.nn.recipe import Recipe, RecipeLabel
 from segdesk.nn.recipe_file import read_recipe
 from segdesk.zoo.model_folder import ModelFolder
@@ -63,11 +64,18 @@ def adapt_dataset(dataset: Dataset, spec: ModelSpec) -> Dataset:
 def tuning_recipe(path: Path | None, base: ModelFolder) -> Recipe:
     """Return the recipe of a fine-tuning: the one given, else the base's own with a smaller learning rate."""
     if path is not None:
-        return read_recipe(path)
+        recipe = read_recipe(path)
+        return replace(recipe, training=replace(recipe.training, batch_norm=False))
     own = base.path / RECIPE_NAME
     recipe = read_recipe(own) if own.is_file() else Recipe()
     numbers = recipe.training
-    gentle = replace(numbers, learning_rate=numbers.learning_rate * _TUNING_RATE, ema=min(numbers.ema, _TUNING_EMA))
+    gentle = replace(
+        numbers,
+        learning_rate=numbers.learning_rate * _TUNING_RATE,
+        ema=min(numbers.ema, _TUNING_EMA),
+        # A trained network has its scale already; a new norm would start from another one.
+        batch_norm=False,
+    )
     return replace(recipe, layout=None, training=gentle)
 
 
@@ -75,10 +83,18 @@ def freeze_for(network: nn.Module, patients: int) -> str:
     """Freeze encoder stages by the number of training patients; say what was done in one sentence."""
     who = f"{patients} training patient{'' if patients == 1 else 's'}"
     network.requires_grad_(True)
-    stages = getattr(network, "encoder", None) or getattr(network, "down", None)
-    if not isinstance(stages, nn.ModuleList) or patients >= SOME_PATIENTS:
+    encoders = [_encoder(member) for member in members_of(network)]
+    if patients >= SOME_PATIENTS or not all(encoders):
         return f"All of the network is trained ({who})."
-    count = len(stages) if patients < FEW_PATIENTS else len(stages) // 2
-    for stage in stages[:count]:
-        stage.requires_grad_(False)
-    return f"{count} of {len(stages)} encoder stages are frozen ({who})."
+    total = len(encoders[0])
+    count = total if patients < FEW_PATIENTS else total // 2
+    for stages in encoders:
+        for stage in stages[:count]:
+            stage.requires_grad_(False)
+    return f"{count} of {total} encoder stages are frozen ({who})."
+
+
+def _encoder(network: nn.Module) -> list[nn.Module]:
+    """Return the stages on the way down; none where the network does not tell."""
+    stages = getattr(network, "encoder", None) or getattr(network, "down", None)
+    return list(stages) if isinstance(stages, nn.ModuleList) else []

@@ -20,7 +20,7 @@ from segdesk.nn.folds import Member
 from segdesk.nn.gate import Verdict, judge
 from segdesk.nn.layouts import read_dataset
 from segdesk.nn.loaded_model import load_model
-from segdesk.nn.output import Outcome, command_line, write_model
+from segdesk.nn.output import Outcome, as_stored, command_line, write_model
 from segdesk.nn.prepare import divide, patients_seen
 from segdesk.nn.run import (
     Material,
@@ -115,12 +115,13 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
         frozen = freeze_for(network, len({case.files.patient for case in material.train}))
         emit({"event": "progress", "step": 0, "text": frozen})
         fitted = fit_network(network, run, emit, report)
-        network.load_state_dict(dict(fitted.weights))
+        weights = as_stored(fitted.weights, recipe)
+        network.load_state_dict(weights)
         after = score_cases(network, spec, material.test, report)
     verdict = judge(before, after)
     finished = _with_metrics(spec, fitted, (before, after), verdict)
     told = command_line(["finetune", "--data", settings.data.name, "--model", base.spec.identity], settings)
-    outcome = Outcome(finished, fitted.weights, recipe, (Member(0, fitted),), tuple(after), told)
+    outcome = Outcome(finished, weights, recipe, (Member(0, fitted),), tuple(after), told)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
     shutil.rmtree(run.folder, ignore_errors=True)
     emit(_result(settings, finished, verdict, (before, after)))

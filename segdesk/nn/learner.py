@@ -131,7 +131,8 @@ class Learner:
         theirs: list[Tensor] = list(self.average.parameters())
         torch._foreach_lerp_(theirs, mine, weight)
         for own, averaged in zip(self.network.buffers(), self.average.buffers(), strict=True):
-            averaged.copy_(own)
+            # Statistics of batch norm belong to the weights they were measured with.
+            averaged.lerp_(own, weight) if own.is_floating_point() else averaged.copy_(own)
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

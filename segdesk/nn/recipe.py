@@ -137,6 +137,9 @@ class TrainingNumbers:
         Mixed precision in float16 with a scaled loss, on a CUDA device only; elsewhere `bf16` decides.
     patience : int
         Looks at the fold without a better state after which the run ends before its budget; 0: never.
+    batch_norm : bool
+        Train a network that has no norms with batch norm, which is folded into its weights at the end; see
+        `segdesk.nn.batch_norm`.
     """
 
     optimizer: str = "adamw"
@@ -151,6 +154,7 @@ class TrainingNumbers:
     bf16: bool = True
     fp16: bool = False
     patience: int = 0
+    batch_norm: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot train."""
@@ -166,10 +170,15 @@ class TrainingNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole recipe; `text` is what the model folder keeps, `post_processing` what is cleaned up after the network."""
+    """A whole recipe.
+
+    `text` is what the model folder keeps, `post_processing` what is cleaned up after the network; with
+    `half_precision` the weights are stored as float16, half the bytes, and scored as they are stored.
+    """
 
     name: str = ""
     title: str = ""
+    half_precision: bool = False
     layout: Layout | None = None
     network: NetworkSpec | None = None
     preprocessing: PreprocessingChoice = field(default_factory=PreprocessingChoice)

@@ -63,11 +63,14 @@ def parse_recipe(text: str) -> Recipe:
     )
 
 
-def _model(table: Mapping[str, Any]) -> dict[str, str]:
-    unknown = set(table) - {"name", "title"}
+def _model(table: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(table) - {"name", "title", "half_precision"}
     if unknown:
-        raise UsageError(f"[model] has no {sorted(unknown)[0]!r}; it has name and title.")
-    return {key: str(value) for key, value in table.items()}
+        raise UsageError(f"[model] has no {sorted(unknown)[0]!r}; it has name, title and half_precision.")
+    half = table.get("half_precision", False)
+    if not isinstance(half, bool):
+        raise UsageError("[model] half_precision is true or false.")
+    return {key: str(value) for key, value in table.items()} | {"half_precision": half}
 
 
 def _layout(table: Mapping[str, Any]) -> Layout:

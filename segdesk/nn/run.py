@@ -19,6 +19,7 @@ from segdesk.core.box import Index3
 from segdesk.core.progress import Progress
 from segdesk.errors import UsageError, Warn, WriteError
 from segdesk.nn.augment import AugmentSettings
+from segdesk.nn.batch_norm import add_batch_norm, fold_batch_norm
 from segdesk.nn.border import border_maps
 from segdesk.nn.dataset import Dataset, LoadedCase, bad_dataset, load_cases
 from segdesk.nn.fit import Budget, Emit, Fit, Fitted, Place
@@ -108,6 +109,8 @@ def fit_network(network: nn.Module, run: Run, emit: Emit, report: Progress) -> F
         )
     is_safe = next(network.parameters()).device.type != "cpu" or _is_wide_enough(window, divisor)
     numbers = replace(recipe.training, bf16=recipe.training.bf16 and is_safe)
+    if numbers.batch_norm:
+        add_batch_norm(network)
     cases = training_cases(run.material.train, spec)
     loss = _with_frequencies(recipe.loss, cases, spec)
     sampler = PatchSampler(
@@ -122,7 +125,8 @@ def fit_network(network: nn.Module, run: Run, emit: Emit, report: Progress) -> F
     fold = training_cases(run.material.fold, spec)
     learner = Learner(network, sampler, numbers, loss)
     fit = Fit(learner, fold, spec, run.budget, Place(run.folder, run_hash(run)))
-    return fit.run(numbers, emit, report)
+    fitted = fit.run(numbers, emit, report)
+    return replace(fitted, weights=fold_batch_norm(network, fitted.weights)) if numbers.batch_norm else fitted
 
 
 def _with_frequencies(loss: LossSettings, cases: Sequence[TrainingCase], spec: ModelSpec) -> LossSettings:

@@ -16,7 +16,7 @@ from segdesk.nn.folds import Folds, Machine, Member, split_folds, train_folds
 from segdesk.nn.layouts import read_dataset
 from segdesk.nn.networks.ensemble import joined_weights
 from segdesk.nn.networks.registry import network_named, network_of
-from segdesk.nn.output import Outcome, command_line, write_model
+from segdesk.nn.output import Outcome, as_stored, command_line, write_model
 from segdesk.nn.plan import default_network, plan_training
 from segdesk.nn.prepare import divide
 from segdesk.nn.recipe import Recipe
@@ -131,7 +131,7 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
     if settings.fold:
         material = split_folds(material, settings.folds)[settings.fold - 1]
     spec = spec.model_copy(update={"members": len(members)})
-    weights = joined_weights([member.fitted.weights for member in members])
+    weights = as_stored(joined_weights([member.fitted.weights for member in members]), recipe)
     with reproducible(settings.seed, settings.threads):
         network = network_of(spec).to(device)
         network.load_state_dict(weights)

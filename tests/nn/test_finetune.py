@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from segdesk.nn.finetune import FinetuneSettings, finetune
 from segdesk.nn.fit import Budget
 from segdesk.nn.gate import judge
 from segdesk.nn.layouts import read_dataset
+from segdesk.nn.networks.ensemble import Ensemble
 from segdesk.nn.networks.registry import build_network, network_named
 from segdesk.nn.recipe import RecipeLabel
 from segdesk.nn.scoring import CaseDice
@@ -149,6 +151,9 @@ def test_fewer_patients_free_fewer_layers() -> None:
         return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
     assert 0 < free(2) < free(10) < free(50)
+    one = build_network(network_named("residual_unet"), dimensions=3, in_channels=1, out_channels=2)
+    freeze_for(Ensemble([one, other := copy.deepcopy(one)]), 2)
+    assert sum(p.numel() for p in other.parameters() if p.requires_grad) == free(2)
     basic = build_network(network_named("basic_unet"), dimensions=3, in_channels=1, out_channels=2)
     freeze_for(basic, 1)
     assert all(p.requires_grad for p in basic.parameters())

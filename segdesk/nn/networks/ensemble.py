@@ -31,9 +31,14 @@ class Ensemble(nn.Module):
         return torch.as_tensor(total) - math.log(len(self.members))
 
 
+def members_of(network: nn.Module) -> list[nn.Module]:
+    """Return the networks of an ensemble; any other network as the only one."""
+    return list(network.members) if isinstance(network, Ensemble) else [network]
+
+
 def first_member(network: nn.Module) -> nn.Module:
     """Return the first network of an ensemble, any other network itself."""
-    return network.members[0] if isinstance(network, Ensemble) else network
+    return members_of(network)[0]
 
 
 def joined_weights(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
