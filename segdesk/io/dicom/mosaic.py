@@ -9,36 +9,21 @@ from __future__ import annotations
 import math
 import struct
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdesk.errors import ReadError
-from segdesk.io.dicom.model import Frame, Place
+from segdesk.io.dicom.model import Frame, Place, Vector
 from segdesk.io.dicom.quick_header import Header
 from segdesk.io.dicom.tags import SIEMENS_CSA_IMAGE, SIEMENS_TILES
+from segdesk.io.dicom.tiles import Tiles, divides, no_places
 
 _MAX_CSA_ENTRIES = 4096
 
 
 def mosaic_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
-    """Take a mosaic apart.
-
-    Parameters
-    ----------
-    dataset : Header
-        Of a single-frame file.
-    big : Frame
-        The whole image as one frame.
-    path : Path
-        For messages.
-
-    Returns
-    -------
-    tuple of Frame
-        One per tile in stored order; empty when the file is no mosaic.
+    """Take a single-frame file apart, one frame a tile; empty when it is no mosaic.
 
     Raises
     ------
@@ -49,41 +34,34 @@ def mosaic_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
         return ()
     csa = _csa_numbers(dataset)
     count = _tile_count(dataset, csa)
-    normal = csa.get("SliceNormalVector", ())
     step_mm = abs(big.step_mm or big.thickness_mm or 0.0)
-    grid = math.ceil(math.sqrt(count)) if count else 0
-    if not grid or big.rows % grid or big.columns % grid or big.place is None or not step_mm:
-        raise ReadError(
-            f"{path.name} is a Siemens mosaic whose tiles cannot be placed (private header removed?).",
-            code="bad_geometry",
-            path=path,
-        )
-    rows, columns = big.rows // grid, big.columns // grid
-    place = big.place
+    grid = math.ceil(math.sqrt(max(0, count)))
+    if big.place is None or not step_mm or not divides(big, grid, grid):
+        raise no_places(path, "Siemens mosaic")
+    first, direction = _first_slice(big, big.place, grid, csa.get("SliceNormalVector", ()))
+    return Tiles(grid, grid, [_vector(first + n * step_mm * direction) for n in range(count)]).frames(big)
+
+
+def _first_slice(
+    big: Frame, place: Place, grid: int, normal: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the first pixel's centre of the first slice, and the unit vector to the next slice (LPS)."""
     along_row, along_column = np.array(place.along_row_lps), np.array(place.along_column_lps)
     direction = np.cross(along_row, along_column)
     if len(normal) == 3 and float(direction @ np.array(normal)) < 0:
         direction = -direction
+    rows, columns = big.rows // grid, big.columns // grid
     first = (
         np.array(place.position_lps)
         + along_row * place.spacing_ji_mm[1] * (big.columns - columns) / 2
         + along_column * place.spacing_ji_mm[0] * (big.rows - rows) / 2
     )
-    return tuple(
-        replace(
-            big,
-            tile=((n // grid) * rows, (n % grid) * columns),
-            rows=rows,
-            columns=columns,
-            place=_moved(place, first + n * step_mm * direction),
-        )
-        for n in range(count)
-    )
+    return first, direction
 
 
-def _moved(place: Place, point: NDArray[np.float64]) -> Place:
-    x, y, z = (float(value) for value in point)
-    return replace(place, position_lps=(x, y, z))
+def _vector(point: NDArray[np.float64]) -> Vector:
+    x, y, z = point.tolist()
+    return x, y, z
 
 
 def _tile_count(dataset: Header, csa: dict[str, tuple[float, ...]]) -> int:

@@ -8,37 +8,20 @@ row, and only as many rows as that needs; Siemens always uses a square.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.values import convert_SQ
 
-from segdesk.errors import ReadError
-from segdesk.io.dicom.model import Frame, FrameKeys, Place
+from segdesk.io.dicom.model import Frame, FrameKeys, Vector
 from segdesk.io.dicom.quick_header import Header
 from segdesk.io.dicom.tags import UIH_FRAMES, UIH_TILES
+from segdesk.io.dicom.tiles import Tiles, divides, no_places
 from segdesk.io.dicom.values import DAMAGED_FILE, numbers_of
 
 
 def uih_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
-    """Take a tiled image apart.
-
-    Parameters
-    ----------
-    dataset : Header
-        Of a single-frame file.
-    big : Frame
-        The whole image as one frame.
-    path : Path
-        For messages.
-
-    Returns
-    -------
-    tuple of Frame
-        One per tile in stored order, each with the position its own item gives; empty
-        when the file is not tiled.
+    """Take a single-frame file apart, each tile where its own item says; empty when it is not tiled.
 
     Raises
     ------
@@ -49,27 +32,11 @@ def uih_frames(dataset: Header, big: Frame, path: Path) -> tuple[Frame, ...]:
     if count < 2 and not _says_tiled(big.keys):
         return ()
     positions = _positions_lps(dataset)
-    columns_of_tiles = math.ceil(math.sqrt(max(1, count)))
-    rows_of_tiles = math.ceil(count / columns_of_tiles)
-    is_whole = count >= 1 and big.rows % rows_of_tiles == 0 and big.columns % columns_of_tiles == 0
-    if not is_whole or big.place is None or len(positions) != count:
-        raise ReadError(
-            f"{path.name} is a UIH tiled image whose tiles cannot be placed (private header removed?); "
-            "export it one slice a file.",
-            code="bad_geometry",
-            path=path,
-        )
-    rows, columns = big.rows // rows_of_tiles, big.columns // columns_of_tiles
-    return tuple(
-        replace(
-            big,
-            tile=((n // columns_of_tiles) * rows, (n % columns_of_tiles) * columns),
-            rows=rows,
-            columns=columns,
-            place=_moved(big.place, position),
-        )
-        for n, position in enumerate(positions)
-    )
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / max(1, columns))
+    if big.place is None or not divides(big, rows, columns) or len(positions) != count:
+        raise no_places(path, "UIH tiled image")
+    return Tiles(rows, columns, positions).frames(big)
 
 
 def _says_tiled(keys: FrameKeys) -> bool:
@@ -86,7 +53,7 @@ def _tile_count(dataset: Header) -> int:
     return int(number) if 0 < number < 1 << 16 else 0
 
 
-def _positions_lps(dataset: Header) -> list[tuple[float, ...]]:
+def _positions_lps(dataset: Header) -> list[Vector]:
     """Return the position of each tile; none when one of them is missing or no number."""
     element = dataset.get(UIH_FRAMES)
     items = [] if element is None else element.value
@@ -96,10 +63,6 @@ def _positions_lps(dataset: Header) -> list[tuple[float, ...]]:
             items = convert_SQ(items, is_implicit_VR=True, is_little_endian=True)
         except DAMAGED_FILE:
             return []
-    positions = [numbers_of(item, "ImagePositionPatient") for item in items if isinstance(item, Dataset)]
-    return [] if any(each is None or len(each) != 3 for each in positions) else [each for each in positions if each]
-
-
-def _moved(place: Place, position: tuple[float, ...]) -> Place:
-    x, y, z = np.asarray(position, dtype=np.float64).tolist()
-    return replace(place, position_lps=(x, y, z))
+    found = [numbers_of(item, "ImagePositionPatient") for item in items if isinstance(item, Dataset)]
+    positions = [(each[0], each[1], each[2]) for each in found if each is not None and len(each) == 3]
+    return positions if len(positions) == len(found) else []
