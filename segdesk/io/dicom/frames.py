@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,70 +50,78 @@ def frames_of(dataset: Header, layout: PixelLayout, path: Path) -> tuple[Frame, 
     return tuple(_without_place(single, n) for n in range(layout.frames))
 
 
+@dataclass(frozen=True, slots=True)
+class _Macros:
+    """Where a frame's attributes are: items of the functional groups, or the dataset itself for all of them."""
+
+    position: Header
+    orientation: Header
+    measures: Header
+    transform: Header
+    windows: Header
+
+    def frame(self, number: int, layout: PixelLayout, keys: FrameKeys) -> Frame:
+        """Return the frame they describe."""
+        place, problem = place_of(self.position, self.orientation, self.measures)
+        slope = number_of(self.transform, "RescaleSlope")
+        return Frame(
+            number=number,
+            tile=None,
+            rows=layout.rows,
+            columns=layout.columns,
+            place=place,
+            problem=problem,
+            slope=1.0 if slope is None else slope,
+            intercept=number_of(self.transform, "RescaleIntercept") or 0.0,
+            thickness_mm=number_of(self.measures, "SliceThickness"),
+            step_mm=number_of(self.measures, "SpacingBetweenSlices"),
+            windows=_windows(self.windows),
+            keys=keys,
+        )
+
+
 def _single_frame(dataset: Header, layout: PixelLayout) -> Frame:
-    place, problem = place_of(dataset, dataset, dataset)
-    dose = number_of(dataset, "DoseGridScaling")
-    slope = number_of(dataset, "RescaleSlope") if dose is None else dose
-    return Frame(
-        0,
-        None,
-        layout.rows,
-        layout.columns,
-        place,
-        problem,
-        1.0 if slope is None else slope,
-        number_of(dataset, "RescaleIntercept") or 0.0,
-        number_of(dataset, "SliceThickness"),
-        number_of(dataset, "SpacingBetweenSlices"),
-        _windows(dataset),
-        FrameKeys(
-            texts_of(dataset, "ImageType"),
-            text_of(dataset, "StackID"),
-            number_of(dataset, "TemporalPositionIdentifier"),
-            number_of(dataset, "TriggerTime"),
-            number_of(dataset, "EchoTime"),
-            _b_value(dataset),
-            number_of(dataset, "AcquisitionNumber"),
-            text_of(dataset, "AcquisitionDateTime") or text_of(dataset, "AcquisitionTime") or None,
-        ),
+    keys = FrameKeys(
+        texts_of(dataset, "ImageType"),
+        text_of(dataset, "StackID"),
+        number_of(dataset, "TemporalPositionIdentifier"),
+        number_of(dataset, "TriggerTime"),
+        number_of(dataset, "EchoTime"),
+        _b_value(dataset),
+        number_of(dataset, "AcquisitionNumber"),
+        text_of(dataset, "AcquisitionDateTime") or text_of(dataset, "AcquisitionTime") or None,
     )
+    frame = _Macros(dataset, dataset, dataset, dataset, dataset).frame(0, layout, keys)
+    dose = number_of(dataset, "DoseGridScaling")
+    return frame if dose is None else replace(frame, slope=dose)
 
 
 def _enhanced_frame(number: int, group: Header, shared: Header, dataset: Header, layout: PixelLayout) -> Frame:
     def macro(keyword: str) -> Header:
         return item_of(group, keyword) if is_there(group, keyword) else item_of(shared, keyword)
 
-    measures, content = macro("PixelMeasuresSequence"), item_of(group, "FrameContentSequence")
-    transform = macro("PixelValueTransformationSequence")
-    place, problem = place_of(macro("PlanePositionSequence"), macro("PlaneOrientationSequence"), measures)
-    slope = number_of(transform, "RescaleSlope")
+    content = item_of(group, "FrameContentSequence")
     kind = texts_of(macro("MRImageFrameTypeSequence"), "FrameType") or texts_of(
         macro("CTImageFrameTypeSequence"), "FrameType"
     )
-    trigger = number_of(macro("CardiacSynchronizationSequence"), "NominalCardiacTriggerDelayTime")
-    return Frame(
-        number,
-        None,
-        layout.rows,
-        layout.columns,
-        place,
-        problem,
-        1.0 if slope is None else slope,
-        number_of(transform, "RescaleIntercept") or 0.0,
-        number_of(measures, "SliceThickness"),
-        number_of(measures, "SpacingBetweenSlices"),
-        _windows(macro("FrameVOILUTSequence")),
-        FrameKeys(
-            kind or texts_of(dataset, "ImageType"),
-            text_of(content, "StackID"),
-            number_of(content, "TemporalPositionIndex"),
-            trigger,
-            number_of(macro("MREchoSequence"), "EffectiveEchoTime"),
-            number_of(macro("MRDiffusionSequence"), "DiffusionBValue"),
-            number_of(content, "FrameAcquisitionNumber"),
-            text_of(content, "FrameAcquisitionDateTime") or None,
-        ),
+    keys = FrameKeys(
+        kind or texts_of(dataset, "ImageType"),
+        text_of(content, "StackID"),
+        number_of(content, "TemporalPositionIndex"),
+        number_of(macro("CardiacSynchronizationSequence"), "NominalCardiacTriggerDelayTime"),
+        number_of(macro("MREchoSequence"), "EffectiveEchoTime"),
+        number_of(macro("MRDiffusionSequence"), "DiffusionBValue"),
+        number_of(content, "FrameAcquisitionNumber"),
+        text_of(content, "FrameAcquisitionDateTime") or None,
     )
+    macros = _Macros(
+        macro("PlanePositionSequence"),
+        macro("PlaneOrientationSequence"),
+        macro("PixelMeasuresSequence"),
+        macro("PixelValueTransformationSequence"),
+        macro("FrameVOILUTSequence"),
+    )
+    return macros.frame(number, layout, keys)
 
 
 def place_of(position: Header, orientation: Header, measures: Header) -> tuple[Place | None, str]:
