@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import warnings
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -17,65 +16,50 @@ from segdesk.errors import ReadError, WriteError
 from segdesk.io import read_volume, scan, write_volume
 from segdesk.io.series import SeriesKind
 from tests.builders import marker_volume, oblique_geometry
+from tests.io.nifti_maker import AFFINE_RAS, ARRAY_IJK, nifti_image, saved, warning_codes
 from tests.io.world import load, lps_affine, nibabel_array
-
-_ARRAY = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-_AFFINE = np.diag([2.0, 3.0, 4.0, 1.0])
-
-
-def _image(array: np.ndarray = _ARRAY, affine: np.ndarray | None = _AFFINE, cls: type = nibabel.Nifti1Image) -> Any:
-    return cls(array, affine)
-
-
-def _codes(volume: Volume) -> set[str]:
-    return {warning.code for warning in volume.warnings}
-
-
-def _save(image: Any, tmp_path: Path, name: str = "a.nii") -> Path:
-    nibabel.save(image, tmp_path / name)
-    return tmp_path / name
 
 
 def test_a_half_turn_rounded_beyond_one_is_read(tmp_path: Path) -> None:
-    image = _image()
+    image = nifti_image()
     image.set_sform(None, 0)
     image.set_qform(np.diag([-2.0, -3.0, 4.0, 1.0]), 1)
     image.header["quatern_d"] = 1.0000001
-    volume = read_volume(_save(image, tmp_path))
+    volume = read_volume(saved(image, tmp_path))
     np.testing.assert_allclose(volume.geometry.index_to_lps((0, 1, 1)), (2, 3, 0), atol=1e-5)
 
 
 def test_a_scale_gives_floats(tmp_path: Path) -> None:
-    path = _save(_image(), tmp_path)
+    path = saved(nifti_image(), tmp_path)
     raw = bytearray(path.read_bytes())
     raw[112:120] = np.array([7.11, -1024], np.float32).tobytes()
     path.write_bytes(raw)
     volume = read_volume(path)
     assert volume.array.dtype == np.float32
-    np.testing.assert_allclose(volume.array, _ARRAY.T * np.float64(np.float32(7.11)) - 1024, rtol=1e-6)
+    np.testing.assert_allclose(volume.array, ARRAY_IJK.T * np.float64(np.float32(7.11)) - 1024, rtol=1e-6)
 
 
 def test_big_endian_pixels_come_out_native(tmp_path: Path) -> None:
     header = nibabel.Nifti1Header(endianness=">")
     header.set_data_dtype(np.int16)
-    image = nibabel.Nifti1Image(_ARRAY, _AFFINE, header)
-    path = _save(image, tmp_path)
+    image = nibabel.Nifti1Image(ARRAY_IJK, AFFINE_RAS, header)
+    path = saved(image, tmp_path)
     assert path.read_bytes()[:4] == b"\0\0\x01\x5c"
     volume = read_volume(path)
     assert volume.array.dtype == np.int16
     assert volume.array.dtype.isnative
-    np.testing.assert_array_equal(volume.array, _ARRAY.T)
+    np.testing.assert_array_equal(volume.array, ARRAY_IJK.T)
 
 
 def test_a_flat_image_has_one_slice(tmp_path: Path) -> None:
-    path = _save(_image(_ARRAY[..., 0]), tmp_path)
+    path = saved(nifti_image(ARRAY_IJK[..., 0]), tmp_path)
     assert scan(path).series[0].kind is SeriesKind.IMAGE2D
     assert read_volume(path).array.shape == (1, 3, 2)
 
 
 def test_the_fourth_axis_is_time(tmp_path: Path) -> None:
     array = np.arange(120, dtype=np.int16).reshape(2, 3, 4, 5)
-    path = _save(_image(array), tmp_path)
+    path = saved(nifti_image(array), tmp_path)
     assert scan(path).series[0].kind is SeriesKind.SERIES4D
     volume = read_volume(path)
     assert volume.time_points == 5
@@ -85,13 +69,13 @@ def test_the_fourth_axis_is_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_complex_numbers_are_refused(tmp_path: Path, dtype: type) -> None:
     with pytest.raises(ReadError) as caught:
-        read_volume(_save(_image(_ARRAY.astype(dtype)), tmp_path))
+        read_volume(saved(nifti_image(ARRAY_IJK.astype(dtype)), tmp_path))
     assert caught.value.code == "not_an_image"
 
 
 def test_a_deformation_field_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="vectors") as caught:
-        read_volume(_save(_image(np.zeros((2, 3, 4, 1, 3), np.float32)), tmp_path))
+        read_volume(saved(nifti_image(np.zeros((2, 3, 4, 1, 3), np.float32)), tmp_path))
     assert caught.value.code == "not_an_image"
 
 
@@ -99,16 +83,16 @@ def test_a_deformation_field_is_refused(tmp_path: Path) -> None:
 def test_colours_are_rgb(tmp_path: Path, letters: str) -> None:
     pixels = np.zeros((2, 3, 4), [(letter, "u1") for letter in letters])
     pixels["G"][1, 2, 3] = 77
-    volume = read_volume(_save(_image(pixels), tmp_path))
+    volume = read_volume(saved(nifti_image(pixels), tmp_path))
     assert volume.unit is IntensityUnit.RGB
     np.testing.assert_array_equal(volume.array[3, 2, 1], (0, 77, 0))
 
 
 def test_nan_and_infinite_voxels_are_counted(tmp_path: Path) -> None:
-    array = _ARRAY.astype(np.float32)
+    array = ARRAY_IJK.astype(np.float32)
     array[0, 0, :3] = [np.nan, np.inf, -np.inf]
-    volume = read_volume(_save(_image(array), tmp_path))
-    assert _codes(volume) == {"nan_values"}
+    volume = read_volume(saved(nifti_image(array), tmp_path))
+    assert warning_codes(volume) == {"nan_values"}
     assert "3 voxels" in volume.warnings[0].message
 
 
@@ -119,8 +103,8 @@ def test_a_header_without_its_image_is_a_clear_error(shared_data: Path) -> None:
 
 
 def test_the_image_of_a_pair_leads_to_its_header(tmp_path: Path) -> None:
-    nibabel.save(nibabel.Nifti1Pair(_ARRAY, _AFFINE), tmp_path / "a.img")
-    np.testing.assert_array_equal(read_volume(tmp_path / "a.img").array, _ARRAY.T)
+    nibabel.save(nibabel.Nifti1Pair(ARRAY_IJK, AFFINE_RAS), tmp_path / "a.img")
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.img").array, ARRAY_IJK.T)
     assert len(scan(tmp_path).series) == 1
 
 
@@ -128,7 +112,7 @@ def test_the_image_of_a_pair_leads_to_its_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0.05, 0.5, 0.95, 0.999])
 def test_a_truncated_file_is_refused(tmp_path: Path, name: str, keep: float) -> None:
     noise = np.random.default_rng(0).integers(0, 30000, (20, 20, 20)).astype(np.int16)
-    path = _save(_image(noise), tmp_path, name)
+    path = saved(nifti_image(noise), tmp_path, name)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     with pytest.raises(ReadError) as caught:
@@ -137,7 +121,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, keep: float) -> 
 
 
 def test_a_flipped_byte_in_a_gzip_stream_is_noticed(tmp_path: Path) -> None:
-    path = _save(_image(np.random.default_rng(0).integers(0, 99, (20, 20, 20)).astype(np.int16)), tmp_path, "a.nii.gz")
+    path = saved(
+        nifti_image(np.random.default_rng(0).integers(0, 99, (20, 20, 20)).astype(np.int16)), tmp_path, "a.nii.gz"
+    )
     content = bytearray(path.read_bytes())
     content[-6] ^= 0xFF  # in the checksum
     path.write_bytes(content)
@@ -160,7 +146,7 @@ def test_a_header_that_promises_more_than_the_file_is_refused_before_memory(
 
 @pytest.mark.parametrize("dim", [(0, 1, 1), (9, 1, 1), (3, -4, 4), (3, 0, 4)])
 def test_impossible_dimensions_are_refused(tmp_path: Path, dim: tuple[int, ...]) -> None:
-    path = _save(_image(), tmp_path)
+    path = saved(nifti_image(), tmp_path)
     raw = bytearray(path.read_bytes())
     raw[40 : 40 + 2 * len(dim)] = np.array(dim, np.int16).tobytes()
     path.write_bytes(raw)
@@ -169,7 +155,7 @@ def test_impossible_dimensions_are_refused(tmp_path: Path, dim: tuple[int, ...])
 
 
 def test_an_unknown_data_type_is_refused(tmp_path: Path) -> None:
-    path = _save(_image(), tmp_path)
+    path = saved(nifti_image(), tmp_path)
     raw = bytearray(path.read_bytes())
     raw[70:72] = b"\x04\x94"
     path.write_bytes(raw)
@@ -178,9 +164,9 @@ def test_an_unknown_data_type_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_singular_affine_is_refused(tmp_path: Path) -> None:
-    image = _image()
+    image = nifti_image()
     image.header["qform_code"] = 0
-    path = _save(image, tmp_path)
+    path = saved(image, tmp_path)
     raw = bytearray(path.read_bytes())
     raw[252:254] = b"\0\0"
     raw[280:328] = bytes(48)
@@ -221,8 +207,8 @@ def test_every_permutation_of_one_brain_is_the_same_brain(shared_data: Path) -> 
 
 def test_the_sheared_file_says_so_and_minimal_has_no_sides(shared_data: Path) -> None:
     folder = shared_data / "geometry-torture/niivue"
-    assert "sheared" in _codes(read_volume(folder / "shear.nii.gz"))
-    assert _codes(read_volume(folder / "minimal.nii.gz")) == {"orientation_unknown"}
+    assert "sheared" in warning_codes(read_volume(folder / "shear.nii.gz"))
+    assert warning_codes(read_volume(folder / "minimal.nii.gz")) == {"orientation_unknown"}
 
 
 def test_every_hippocampus_image_is_one_mm_and_ras(shared_data: Path) -> None:
