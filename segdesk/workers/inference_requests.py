@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Generic, TypeVar, cast
@@ -30,7 +31,7 @@ INSIDE_FLOATS = 1 << 23
 """Room for maps and for filters, each: 64 maps of 256 x 256 take half of it."""
 
 
-class Request(Generic[T]):
+class Request(ABC, Generic[T]):
     """One request on its way.
 
     Parameters
@@ -58,9 +59,9 @@ class Request(Generic[T]):
             "channels": {name: volume_to_json(volume, blocks.share(volume.array)) for name, volume in wanted.items()},
         }
 
+    @abstractmethod
     def result(self, answer: Message) -> T:
         """Return what the answer and the blocks hold."""
-        raise NotImplementedError
 
 
 class PredictRequest(Request[Prediction]):
