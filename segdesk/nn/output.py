@@ -105,6 +105,8 @@ class Settings(Protocol):
     def device(self) -> str: ...  # noqa: D102
     @property
     def seed(self) -> int: ...  # noqa: D102
+    @property
+    def threads(self) -> int: ...  # noqa: D102
 
 
 def command_line(words: Sequence[str], settings: Settings) -> str:
@@ -114,7 +116,8 @@ def command_line(words: Sequence[str], settings: Settings) -> str:
     line += ["--split", settings.split.name] if settings.split else []
     budget = settings.budget
     line += ["--steps", str(budget.steps)] if budget.steps else ["--time-budget", f"{budget.seconds:g}"]
-    return shlex.join([*line, "--device", settings.device, "--seed", str(settings.seed)])
+    line += ["--device", settings.device, "--seed", str(settings.seed)]
+    return shlex.join([*line, *(["--threads", str(settings.threads)] if settings.threads else [])])
 
 
 INTENSITIES = (
@@ -156,7 +159,8 @@ def _choosers(outcome: Outcome) -> str:
 def _how(outcome: Outcome) -> str:
     network, members = outcome.spec.network, outcome.members
     files = "model.json, recipe.toml, training_log.csv" if outcome.recipe.text else "model.json, training_log.csv"
-    lines = [f"{network.name} {dict(network.parameters)}. Numbers: {files}.", ""]
+    stored = " The weights are stored, and were scored, in half precision." if outcome.recipe.half_precision else ""
+    lines = [f"{network.name} {dict(network.parameters)}. Numbers: {files}.{stored}", ""]
     if len(members) == 1:
         return "\n".join([*lines, story(members[0].fitted)])
     lines.append(

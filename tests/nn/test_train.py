@@ -78,6 +78,8 @@ def test_the_folder_tells_where_the_weights_came_from(data: Path, tmp_path: Path
     assert {event["event"] for event in events} == {"warning", "plan", "progress", "validation", "checkpoint", "result"}
     names = {path.name for path in (tmp_path / "m").iterdir()}
     assert {"recipe.toml", "training_log.csv", "learning_curve.png", "test_scores.csv", "MODEL_CARD.md"} <= names
+    command = "--recipe toy.toml --split split.csv --steps 12 --device cpu --seed 0 --threads 1"
+    assert command in (tmp_path / "m" / "MODEL_CARD.md").read_text()
     rows = list(csv.DictReader((tmp_path / "m" / "training_log.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows] == sorted({int(row["step"]) for row in rows})
     with Image.open(tmp_path / "m" / "learning_curve.png") as picture:
