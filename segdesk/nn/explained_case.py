@@ -59,14 +59,14 @@ class ExplainedCase:
         return sink.classes == self.class_index
 
     def windows(self, text: str) -> Iterator[tuple[Window, Tensor]]:
-        """Yield every window with what the network looks at there, (1, C, [k,] j, i)."""
+        """Yield every window with what the network looks at there, (1, inputs, [k,] j, i)."""
         device = next(self.network.parameters()).device
         padded = torch.from_numpy(self.plan.pad(self.image.array))
         step = self._step(text)
         for number, window in enumerate(self.plan.windows()):
             step(number)
             view = padded[(slice(None), *self.plan.view(window.corner).slices)].to(device)
-            yield window, (view[:, 0][None] if self._is_2d else view[None])
+            yield window, (view.flatten(0, 1)[None] if self._is_2d else view[None])
 
     def placed(self, wanted: NDArray[np.bool_]) -> Tensor:
         """Return the wanted voxels (k, j, i) in the padded image, as `score` takes them."""
@@ -95,7 +95,7 @@ class ExplainedCase:
         """
         kind = "bilinear" if self._is_2d else "trilinear"
         lengths = list(view.shape[2:])
-        if any(self.model.margin):
+        if any(self.model.margin[-len(lengths) :]):
             steps = self.model.divisor[-len(lengths) :]
             pairs = zip(lengths, coarse.shape[2:], steps, strict=True)
             lengths = [size * min(step, 1 << ((length // size).bit_length() - 1)) for length, size, step in pairs]
@@ -106,7 +106,7 @@ class ExplainedCase:
         return fine[0, 0][inside].reshape(self.plan.window)
 
     def gradients(self, parts: Iterable[tuple[Window, Tensor]]) -> FloatArray:
-        """Add up gradients (1, C, [k,] j, i) with respect to what windows look at; (C, k, j, i) on the image."""
+        """Add up gradients (1, inputs, [k,] j, i) with respect to what windows look at; (C, k, j, i) on the image."""
         total = torch.from_numpy(np.zeros_like(self.plan.pad(self.image.array)))
         for window, part in parts:
             place = total[(slice(None), *self.plan.view(window.corner).slices)]

@@ -48,6 +48,11 @@ def export_bundle(folder: ModelFolder, path: Path) -> None:
         If `path` exists, cannot be written, or reads back differently.
     """
     model = load_model(folder)
+    if model.spec.slice_context:
+        raise ModelError(
+            "The model looks at neighbouring slices, which MONAI's sliding window does not know; "
+            "export the folder as a zip or as ONNX."
+        )
     if any(model.margin):
         raise ModelError(
             "The network answers for less than it sees, which MONAI's sliding window does not know; "

@@ -38,7 +38,7 @@ _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 def export_onnx(folder: ModelFolder, path: Path, *, overwrite: bool = False) -> float:
     """Write a model as one ONNX file.
 
-    The input ``image`` is (batch, channels, [k,] j, i), normalised, with the size of the
+    The input ``image`` is (batch, inputs, [k,] j, i), normalised, with the size of the
     model's window (and margin); the output ``logits`` has background first. What a program
     must know besides is in the file's metadata.
 
@@ -69,14 +69,11 @@ def export_onnx(folder: ModelFolder, path: Path, *, overwrite: bool = False) -> 
     if missing:
         raise MissingExtra(f"Export to ONNX needs {', '.join(missing)}: pip install 'segdesk[onnx]'.")
     model = load_model(folder)
-    if folder.weights_path.stat().st_size > _MAX_BYTES:
-        raise ModelError("The weights are larger than the 2 GiB an ONNX file can hold; export the folder as a zip.")
-    # Two of them: a network that was traced with one batch must not have learned its length.
-    images = torch.randn(_input_shape(model, batch=2), generator=torch.Generator().manual_seed(0))
+    images = _images(model)
     differences: list[float] = []
 
     def write(partial: Path) -> None:
-        _write(model, images, partial)
+        partial.write_bytes(as_onnx(model))
 
     def verify(partial: Path) -> bool:
         differences.extend(_difference(partial, model.network, images[:batch]) for batch in (1, 2))
@@ -102,23 +99,35 @@ def onnx_metadata(spec: ModelSpec) -> dict[str, str]:
 
 
 _JSON_FIELDS = (
-    "channels", "labels", "spacing_kji_mm", "patch_kji", "orientation", "flip_axes", "post_processing", "untrained",
+    "channels", "slice_context", "views", "labels", "spacing_kji_mm", "patch_kji", "orientation", "flip_axes",
+    "post_processing", "untrained",
 )  # fmt: skip
-"""Channels carry the normalisation; labels are in the order of the outputs behind the background."""
+"""Channels carry the normalisation; labels are in the order of the outputs behind the background.
+
+With a slice context n each channel stands 2 n + 1 times in the input: the slices k - n to k + n."""
 
 
 def _input_shape(model: LoadedModel, *, batch: int) -> tuple[int, ...]:
     size = [n + 2 * m for n, m in zip(model.window, model.margin, strict=True)][3 - model.spec.dimensions :]
-    return batch, len(model.spec.channels), *size
+    return batch, model.spec.input_channels, *size
 
 
-def _write(model: LoadedModel, images: Tensor, path: Path) -> None:
+def as_onnx(model: LoadedModel) -> bytes:
+    """Return the network of a model, which must be on the CPU, as the content of an ONNX file; any batch fits it.
+
+    Raises
+    ------
+    ModelError
+        If the network cannot be expressed, or is too large for such a file.
+    """
+    if model.folder.weights_path.stat().st_size > _MAX_BYTES:
+        raise ModelError("The weights are larger than the 2 GiB an ONNX file can hold; export the folder as a zip.")
     batch = torch.export.Dim("batch", min=1, max=1024)
     try:
         with _silence():
             program: Any = torch.onnx.export(
                 model.network,
-                (images,),
+                (_images(model),),
                 input_names=[INPUT_NAME],
                 output_names=[OUTPUT_NAME],
                 dynamic_shapes=({0: batch},),
@@ -126,10 +135,16 @@ def _write(model: LoadedModel, images: Tensor, path: Path) -> None:
                 verbose=False,
             )
             program.model.metadata_props.update(onnx_metadata(model.spec))
-            program.save(str(path), external_data=False)
+            content: bytes = program.model_proto.SerializeToString()
     except (RuntimeError, ValueError, TypeError, AssertionError) as exc:
         name = model.spec.network.name
         raise ModelError(f"Network {name!r} cannot be written as ONNX ({one_line(exc, 120)}).") from exc
+    return content
+
+
+def _images(model: LoadedModel) -> Tensor:
+    """Return two windows: a network that was traced with one batch must not have learned its length."""
+    return torch.randn(_input_shape(model, batch=2), generator=torch.Generator().manual_seed(0))
 
 
 def _difference(path: Path, network: nn.Module, images: Tensor) -> float:

@@ -137,7 +137,7 @@ def _check_answer(network: nn.Module, spec: ModelSpec) -> None:
     window, margin, divisor = windows_of(network, spec)
     smallest = tuple(min(w, 2 * d) if m == 0 else w for w, m, d in zip(window, margin, divisor, strict=True))
     size = [n + 2 * m for n, m in zip(smallest, margin, strict=True)][3 - spec.dimensions :]
-    image = torch.randn((1, len(spec.channels), *size), generator=torch.Generator().manual_seed(0))
+    image = torch.randn((1, spec.input_channels, *size), generator=torch.Generator().manual_seed(0))
     answer = network(image)
     wanted = (1, len(spec.label_values), *smallest[3 - spec.dimensions :])
     if tuple(answer.shape) != wanted or not bool(torch.isfinite(answer).all()):
@@ -146,7 +146,7 @@ def _check_answer(network: nn.Module, spec: ModelSpec) -> None:
 
 def _no_fit(spec: ModelSpec, why: str) -> ImportRefused:
     return ImportRefused(
-        f"The weights do not fit {spec.network.name!r} with {len(spec.channels)} channel(s) and "
+        f"The weights do not fit {spec.network.name!r} with {spec.input_channels} channel(s) and "
         f"{len(spec.labels)} label(s): {why}."
     )
 

@@ -98,7 +98,8 @@ def choose_channels(channels: Mapping[str, Volume], spec: ModelSpec) -> dict[str
 def mirrored_axes(spec: ModelSpec) -> tuple[int, ...]:
     """Return the axes (k, j, i) a model may be mirrored along: those of its training, else all it has."""
     names = FLIP_AXES if spec.flip_axes is None else spec.flip_axes
-    return tuple("kji".index(name) for name in names if name != "k" or spec.dimensions == 3)
+    sees_along_k = spec.dimensions == 3 or spec.slice_context > 0
+    return tuple("kji".index(name) for name in names if name != "k" or sees_along_k)
 
 
 def _check_volumes(chosen: Mapping[str, Volume]) -> None:
@@ -137,7 +138,7 @@ def _with_context(wanted: Box, grid: Geometry, model: LoadedModel) -> Box:
     for axis, (window, lost) in enumerate(zip(model.window, model.margin, strict=True)):
         source, whole, model_whole = axes.order[axis], turned[axis], axes.shape_model[axis]
         asked = wanted.shape_kji[source] * model_whole // whole
-        voxels = 0 if window == 1 else max(lost, (window - asked) // 2)
+        voxels = lost if window == 1 else max(lost, (window - asked) // 2)
         # Counted on the model's grid; ceiling division brings it to the source's.
         grow[source] = -(-voxels * whole // model_whole)
     (k0, j0, i0), (k1, j1, i1), (dk, dj, di) = wanted.start_kji, wanted.stop_kji, grow
@@ -152,6 +153,17 @@ def _notes(chosen: Mapping[str, Volume], spec: ModelSpec) -> tuple[str, ...]:
             notes.append(f"Channel {channel.name} is coloured; its luminance (ITU-R BT.601) was used.")
         if channel.modality and volume.modality and channel.modality != volume.modality:
             notes.append(f"Channel {channel.name} is {volume.modality}; the model was trained on {channel.modality}.")
+    if spec.slice_context:
+        notes += _notes_on_neighbours(next(iter(chosen.values())).geometry)
     if spec.untrained:
         notes.append("The weights are untrained; the labels mean nothing.")
     return tuple(notes)
+
+
+def _notes_on_neighbours(grid: Grid) -> list[str]:
+    """Tell where the neighbouring slices a 2.5D model looks at are not those it knows."""
+    if grid.shape_kji[0] == 1:
+        return ["The image is a single slice; it also stands for the neighbours the model looks at."]
+    if not isinstance(grid, Geometry):
+        return ["The slices are not evenly spaced; the model takes the next ones as neighbours, however far they are."]
+    return []

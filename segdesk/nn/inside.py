@@ -72,11 +72,11 @@ def look_inside(channels: Mapping[str, Volume], model: Path, options: InsideOpti
     prepared = preprocess(inputs.channels, loaded.spec)
     look = _Look(loaded, inputs, prepared, options)
     report(0, 1, "Running one window")
-    view = look.view.to(device)
-    layers = _layers(loaded.network, view[:, :, 0] if look.is_2d else view)
+    view = look.as_input().to(device)
+    layers = _layers(loaded.network, view)
     chosen = options.layer or layers[0].name
     with Watched(loaded.network, chosen) as watched:
-        loaded.network(view[:, :, 0] if look.is_2d else view)
+        loaded.network(view)
         output = watched.output[0].float().cpu()
     report(1, 1, "Running one window")
     first = _first_convolution(loaded.network)
@@ -109,6 +109,10 @@ class _Look:
         inside = zip(padded, window.corner, plan.margin, strict=True)
         self._in_view = tuple(x - corner + margin for x, corner, margin in inside)
         self._steps = model.divisor
+
+    def as_input(self) -> Tensor:
+        """Return what the network sees of the window, (1, inputs, [k,] j, i)."""
+        return self.view.flatten(1, 2) if self.is_2d else self.view
 
     def cut(self, maps: Tensor) -> Maps:
         """Return the slice through the voxel of maps (n, k, j, i) of the window, in the image's order of axes."""

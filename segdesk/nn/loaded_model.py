@@ -36,7 +36,7 @@ class LoadedModel:
     window : tuple of int
         What it answers for at once, (k, j, i).
     margin : tuple of int
-        Voxels it needs around that on each side.
+        Voxels it needs around that on each side; along k the slice context of a 2D model.
     divisor : tuple of int
         Step between voxels that its pooling treats alike.
     """
@@ -115,7 +115,7 @@ def windows_of(network: nn.Module, spec: ModelSpec) -> tuple[Index3, Index3, Ind
     steps = _steps(network, spec.dimensions)
     k, j, i = (_fitting(network, n + 2 * lost, step) - 2 * lost for n, step in zip(spec.patch_kji, steps, strict=True))
     if spec.dimensions == 2:
-        return (1, j, i), (0, lost, lost), steps
+        return (1, j, i), (spec.slice_context, lost, lost), steps
     return (k, j, i), (lost, lost, lost), steps
 
 

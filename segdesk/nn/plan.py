@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from segdesk.core.box import Index3
 from segdesk.core.geometry import Grid
@@ -81,13 +82,14 @@ def plan_training(
     """
     choice = recipe.preprocessing
     dims = choice.dimensions or (3 if np.median([case.classes.shape[0] for case in cases]) >= 8 else 2)
+    _check_views(choice, dims)
     orientation = _orientation(choice, cases, dims)
     seen = fingerprint(cases, len(dataset.labels) + 1, orientation)
     spacing = _spacing(choice, seen)
     budget_mib = choice.memory_mib or memory_budget_mib(device)
     planned = None
     if recipe.network is None and not choice.patch_kji:
-        planned = _planned_network(dataset, seen, spacing, dims, budget_mib)
+        planned = _planned_network(dataset, seen, spacing, dims, choice, budget_mib)
         network, patch = planned.network, planned.patch if dims == 3 else (1, *planned.patch)
     else:
         network, patch = recipe.network or default_network(dims), _patch(choice, seen, spacing, dims)
@@ -100,6 +102,8 @@ def plan_training(
                 "name": recipe.name or name,
                 "title": recipe.title or recipe.name or name,
                 "dimensions": 2 if dims == 2 else 3,
+                "slice_context": choice.slice_context,
+                "views": choice.views,
                 "network": network,
                 "channels": channels,
                 "labels": _labels(dataset),
@@ -117,13 +121,34 @@ def plan_training(
 
 
 def _planned_network(
-    dataset: Dataset, seen: Fingerprint, spacing: Spacing | None, dims: int, budget_mib: float
+    dataset: Dataset,
+    seen: Fingerprint,
+    spacing: Spacing | None,
+    dims: int,
+    choice: PreprocessingChoice,
+    budget_mib: float,
 ) -> NetworkPlan:
-    image = median_image(seen, spacing)
+    image = _largest_views(median_image(seen, spacing), choice)
     classes = len(dataset.labels) + 1
-    voxels = float(np.prod(image)) * seen.cases
-    steps = (1.0, 1.0, 1.0) if spacing is None else spacing
-    return plan_network(image[-dims:], steps[-dims:], len(dataset.channels), classes, voxels, budget_mib)
+    voxels = float(np.prod(median_image(seen, spacing))) * seen.cases
+    inputs = len(dataset.channels) * (1 + 2 * choice.slice_context)
+    # A network that sees all views has no axis whose voxels are larger.
+    steps = (1.0, 1.0, 1.0) if spacing is None or len(choice.views) > 1 else spacing
+    return plan_network(image[-dims:], steps[-dims:], inputs, classes, voxels, budget_mib)
+
+
+def _largest_views(image: NDArray[np.float64], choice: PreprocessingChoice) -> NDArray[np.float64]:
+    """Return lengths (k, j, i) whose last two hold the slices of every view: rows are j or k, columns i or j."""
+    if len(choice.views) == 1:
+        return image
+    k, j, i = image
+    return np.array([k, max(j, k), max(i, j)])
+
+
+def _check_views(choice: PreprocessingChoice, dims: int) -> None:
+    """Refuse what only 2D models have; the rest is checked with the model's own description."""
+    if dims == 3 and (choice.slice_context or len(choice.views) > 1):
+        raise UsageError("slice_context and views are of 2D models: give dimensions = 2 with them.")
 
 
 def _normalisation(channel: str, seen: Fingerprint, recipe: Recipe) -> Normalisation:
@@ -152,14 +177,14 @@ def _labels(dataset: Dataset) -> tuple[LabelSpec, ...]:
 
 
 def _orientation(choice: PreprocessingChoice, cases: Sequence[LoadedCase], dims: int) -> Literal["RAS", "LPS"] | None:
-    """Turn 3D scans to RAS where every case knows its axes; 2D images keep theirs."""
+    """Turn scans to RAS where every case knows its axes; 2D models that see one view only keep theirs."""
     if choice.orientation not in ("", "RAS", "LPS"):
         raise UsageError(f"orientation is RAS, LPS or nothing, not {choice.orientation[:20]!r}.")
     if choice.orientation == "LPS":
         return "LPS"
     if choice.orientation == "RAS":
         return "RAS"
-    if dims == 2:
+    if dims == 2 and len(choice.views) == 1:
         return None
     return "RAS" if all(_first_grid(case).orientation_known for case in cases) else None
 
@@ -192,7 +217,7 @@ def _patch(choice: PreprocessingChoice, seen: Fingerprint, spacing: Spacing | No
     if choice.patch_kji:
         k, j, i = (int(n) for n in _three(choice.patch_kji, "patch_kji"))
         return k, j, i
-    lengths = median_image(seen, spacing)
+    lengths = _largest_views(median_image(seen, spacing), choice)
     if dims == 2:
         lengths[0] = 1
     while lengths.prod() > _PATCH_VOXELS[dims]:

@@ -73,7 +73,7 @@ def _labels(spec: ModelSpec, seen: Fingerprint) -> str:
 def _grid(spec: ModelSpec) -> str:
     if spec.spacing_kji_mm is None:
         return "Images keep their own voxels."
-    if spec.dimensions == 2:
+    if not spec.uses_slice_distance:
         return f"Slices are brought to pixels of {_mm(spec.spacing_kji_mm[1:])}, one by one."
     turned = f", turned to {spec.orientation}" if spec.orientation else ""
     return f"Images are brought to voxels of {_mm(spec.spacing_kji_mm)}{turned}."
@@ -99,7 +99,16 @@ def _patch(spec: ModelSpec, seen: Fingerprint) -> str:
     what = "box" if spec.dimensions == 3 else "rectangle"
     whole = f"a typical {'image' if spec.dimensions == 3 else 'slice'}"
     part = f"all of {whole}" if share > 0.95 else f"{100 * share:.0f} % of {whole}"
-    return f"The network sees a {what} of {_by(patch)} voxels{size} at once, {part}."
+    return f"The network sees a {what} of {_by(patch)} voxels{size} at once, {part}.{_slices(spec)}"
+
+
+def _slices(spec: ModelSpec) -> str:
+    """Tell what a 2D model sees besides one slice across k; nothing of others."""
+    count = 2 * spec.slice_context
+    text = f" With each slice it sees its {count} nearest neighbours." if count else ""
+    if len(spec.views) > 1:
+        text += " It learns from slices across all three axes, and can be run along them."
+    return text
 
 
 def _network(spec: ModelSpec) -> str:
@@ -107,7 +116,7 @@ def _network(spec: ModelSpec) -> str:
         network = build_network(
             spec.network,
             dimensions=spec.dimensions,
-            in_channels=len(spec.channels),
+            in_channels=spec.input_channels,
             out_channels=len(spec.label_values),
         )
     count = sum(parameter.numel() for parameter in network.parameters())

@@ -154,8 +154,8 @@ def preprocess(channels: Mapping[str, Volume], spec: ModelSpec) -> Preprocessed:
 
 
 def wanted_spacing(spec: ModelSpec) -> tuple[float, float, float] | None:
-    """Return the spacing of the model's grid in (k, j, i); 0 keeps an axis, as 2D models keep k."""
-    if spec.spacing_kji_mm is None or spec.dimensions == 3:
+    """Return the spacing of the model's grid in (k, j, i); 0 keeps an axis, as 2D models of single slices keep k."""
+    if spec.spacing_kji_mm is None or spec.uses_slice_distance:
         return spec.spacing_kji_mm
     return (0.0, *spec.spacing_kji_mm[1:])
 

@@ -82,6 +82,11 @@ class PreprocessingChoice:
     ----------
     dimensions : int
         2 or 3; 0: 3 unless most images have fewer than 8 slices.
+    slice_context : int
+        Of a 2D model: neighbouring slices on each side that it sees with the one it draws (2.5D).
+    views : tuple of str
+        Of a 2D model: ("k",), or ("k", "j", "i") to learn from slices across all axes, which running it along all
+        three needs.
     orientation : str
         "RAS", "LPS" or "": the source's axes.
     spacing_kji_mm : tuple of float
@@ -95,6 +100,8 @@ class PreprocessingChoice:
     """
 
     dimensions: int = 0
+    slice_context: int = 0
+    views: tuple[str, ...] = ("k",)
     orientation: str = ""
     spacing_kji_mm: tuple[float, ...] = ()
     patch_kji: tuple[int, ...] = ()

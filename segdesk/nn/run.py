@@ -29,6 +29,7 @@ from segdesk.nn.losses import LossSettings, inverse_frequency
 from segdesk.nn.prepare import Parts, training_cases
 from segdesk.nn.recipe import Recipe, TrainingNumbers
 from segdesk.nn.sampler import PatchSampler, TrainingCase
+from segdesk.nn.views import case_seen_across, seen_across, view_axes
 from segdesk.zoo.model_folder import SPEC_NAME
 from segdesk.zoo.spec import CaseHash, ModelSpec
 
@@ -114,13 +115,14 @@ def fit_network(network: nn.Module, run: Run, emit: Emit, report: Progress) -> F
     cases = training_cases(run.material.train, spec)
     loss = _with_frequencies(recipe.loss, cases, spec)
     sampler = PatchSampler(
-        _with_borders(cases, loss, spec),
+        _in_all_views(cases, loss, spec),
         window,
         recipe.augment,
         run.seed,
         dimensions=spec.dimensions,
         foreground=numbers.foreground,
         margin=margin,
+        slice_context=spec.slice_context,
     )
     fold = training_cases(run.material.fold, spec)
     learner = Learner(network, sampler, numbers, loss)
@@ -137,7 +139,16 @@ def _with_frequencies(loss: LossSettings, cases: Sequence[TrainingCase], spec: M
     return replace(loss, balance=False, class_weights=weights)
 
 
-def _with_borders(cases: list[TrainingCase], loss: LossSettings, spec: ModelSpec) -> list[TrainingCase]:
+def _in_all_views(cases: list[TrainingCase], loss: LossSettings, spec: ModelSpec) -> list[TrainingCase]:
+    """Return every case once for each view the model learns from, with the border weights of that view."""
+    return [
+        seen
+        for axis in view_axes(spec)
+        for seen in _with_borders([case_seen_across(case, axis) for case in cases], loss, spec, axis)
+    ]
+
+
+def _with_borders(cases: list[TrainingCase], loss: LossSettings, spec: ModelSpec, axis: int) -> list[TrainingCase]:
     """Add the border weights, computed once on each whole case; patches take their part of them.
 
     Raises
@@ -152,7 +163,7 @@ def _with_borders(cases: list[TrainingCase], loss: LossSettings, spec: ModelSpec
     if unknown:
         raise UsageError(f"border_labels names {unknown[0]}, which is none of the model's label values.")
     classes = [spec.label_values.index(value) for value in wanted]
-    spacing = spec.spacing_kji_mm or (1.0, 1.0, 1.0)
+    spacing = seen_across(spec.spacing_kji_mm or (1.0, 1.0, 1.0), axis)
     return [
         replace(
             case,
@@ -179,7 +190,8 @@ def run_hash(run: Run) -> str:
     """Hash everything a run depends on, so that only the same run resumes a checkpoint."""
     recipe, material = run.recipe, run.material
     told = {
-        "spec": run.spec.model_dump(mode="json", include=_SPEC_OF_A_RUN),
+        "spec": run.spec.model_dump(mode="json", include=_SPEC_OF_A_RUN)
+        | run.spec.model_dump(mode="json", include=_LATER_SPEC_OF_A_RUN, exclude_defaults=True),
         "recipe": [_settings(recipe.loss), _settings(recipe.augment), _settings(recipe.training)],
         "budget": [run.budget.steps, run.budget.seconds],
         "seed": run.seed,
@@ -192,6 +204,8 @@ _SPEC_OF_A_RUN = {
     "format_version", "name", "version", "title", "task", "dimensions", "network", "channels", "labels",
     "spacing_kji_mm", "patch_kji", "orientation", "post_processing", "training", "metrics", "parent", "untrained",
 }  # fmt: skip
+
+_LATER_SPEC_OF_A_RUN = {"slice_context", "views"}
 
 _FIRST_SETTINGS: dict[type, set[str]] = {
     LossSettings: {"name", "class_weights"},

@@ -56,8 +56,8 @@ class Batch(NamedTuple):
 
     Parameters
     ----------
-    images : Tensor of float32, shape (N, C, [k,] j, i)
-        Larger than the rest by the sampler's margin.
+    images : Tensor of float32, shape (N, inputs, [k,] j, i)
+        Larger than the rest by the sampler's margin; with a slice context each channel has its slices in a row.
     labels : Tensor of int64, shape (N, [k,] j, i)
         Class indices.
     border : Tensor of float32, shape (N, [k,] j, i), optional
@@ -91,6 +91,8 @@ class PatchSampler:
         Random shift of the centre as a fraction of the patch.
     margin : int
         Pixels a network with valid convolutions loses on each side: images are cut larger by it.
+    slice_context : int
+        Neighbouring slices on each side that go with a 2D patch; turned, bent and recoloured as it is.
     """
 
     cases: Sequence[TrainingCase]
@@ -101,6 +103,7 @@ class PatchSampler:
     foreground: float = 0.67
     jitter: float = 0.15
     margin: int = 0
+    slice_context: int = 0
 
     def batch(self, step: int, size: int) -> Batch:
         """Return the patches of a step."""
@@ -118,24 +121,37 @@ class PatchSampler:
         # The weights move with the image, as one more channel that is not recoloured.
         layers = case.image if case.border is None else torch.cat([case.image, case.border[None]])
         # A valid network is given mirrored borders when it predicts, so it learns with them.
-        picked, labels = cut(layers, case.labels, centre, self._cut_size(), variant, mirror=self.margin > 0)
-        border = None if case.border is None else picked[channels]
-        return Batch(
-            recolour(picked[:channels], variant), self._middle(labels), None if border is None else self._middle(border)
+        picked, labels = cut(
+            layers,
+            case.labels,
+            centre,
+            self._cut_size(),
+            variant,
+            mirror=self.margin > 0,
+            slices_together=self.slice_context > 0,
         )
+        image = picked[:channels]
+        if self.dimensions == 2:
+            # Slices become channels before they are recoloured, so that nothing is blurred across them.
+            image = image.flatten(0, 1)[:, None]
+        border = None if case.border is None else self._middle(picked[channels])
+        return Batch(recolour(image, variant), self._middle(labels), border)
 
     def _flat(self, patches: Tensor) -> Tensor:
         """Drop the k axis of 2D batches."""
         return patches.select(-3, 0) if self.dimensions == 2 else patches
 
     def _middle(self, patch: Tensor) -> Tensor:
-        """Return what a network with a margin answers for."""
-        m = self.margin
-        return patch[:, m:-m, m:-m] if m else patch
+        """Return what the network answers for of a patch (k, j, i): without margin and neighbouring slices."""
+        kept = (
+            slice(lost, length - lost)
+            for lost, length in zip((self.slice_context, self.margin, self.margin), patch.shape, strict=True)
+        )
+        return patch[tuple(kept)]
 
     def _cut_size(self) -> Index3:
         k, j, i = self.patch_kji
-        return k, j + 2 * self.margin, i + 2 * self.margin
+        return k + 2 * self.slice_context, j + 2 * self.margin, i + 2 * self.margin
 
     def _centre(self, rng: np.random.Generator, case: TrainingCase) -> NDArray[np.float64]:
         """Draw a centre; where the image is smaller than the patch, its own centre, shifted a little."""

@@ -72,7 +72,8 @@ class Engine:
 
     def _forward(self, windows: Tensor) -> Tensor:
         if self.dimensions == 2:
-            return self.network(windows[:, :, 0])[:, :, None].float()
+            # One slice, or with it its neighbours: the slices of a channel follow each other.
+            return self.network(windows.flatten(1, 2))[:, :, None].float()
         return self.network(windows).float()
 
     def _copies(self) -> Iterator[tuple[int, ...]]:

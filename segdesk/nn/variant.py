@@ -65,6 +65,7 @@ def cut(
     variant: Variant,
     *,
     mirror: bool = False,
+    slices_together: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Cut a turned, scaled, bent patch out of an image and its labels.
 
@@ -82,13 +83,16 @@ def cut(
         Its geometric part is used.
     mirror : bool
         Continue image and labels beyond their borders by reflection.
+    slices_together : bool
+        The patch is a slice with its neighbours: all are bent alike, and beyond the ends of the image its last
+        slice repeats, as a 2.5D model sees it when it predicts.
 
     Returns
     -------
     tuple of Tensor
         (C, *patch) float32 and (*patch) uint8.
     """
-    grid = _grid(image.shape[1:], centre_kji, patch_kji, variant)
+    grid = _grid(image.shape[1:], centre_kji, patch_kji, variant, slices_together=slices_together)
     classes = [int(value) for value in torch.unique(labels) if value != 0]
     if len(classes) > MAX_BLENDED_CLASSES:
         picked = _pick(image, grid, "bilinear", mirror)
@@ -122,14 +126,24 @@ def recolour(image: Tensor, variant: Variant) -> Tensor:
     return result if variant.erased is None else _erased(result, variant.erased)
 
 
-def _grid(shape: torch.Size, centre_kji: NDArray[np.float64], patch_kji: Index3, variant: Variant) -> Tensor:
+def _grid(
+    shape: torch.Size,
+    centre_kji: NDArray[np.float64],
+    patch_kji: Index3,
+    variant: Variant,
+    *,
+    slices_together: bool,
+) -> Tensor:
     """Return where each patch voxel is read, in `grid_sample`'s coordinates: x, y, z in [-1, 1] at outer faces."""
     axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in patch_kji]
     offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     if variant.elastic is not None:
-        offsets = offsets + _bends(variant, patch_kji).movedim(0, -1)
+        bent = (1, *patch_kji[1:]) if slices_together else patch_kji
+        offsets = offsets + _bends(variant, bent).movedim(0, -1)
     index = offsets @ torch.from_numpy(variant.matrix.T.astype(np.float32))
     index = index + torch.from_numpy(np.asarray(centre_kji, dtype=np.float32))
+    if slices_together:
+        index[..., 0].clamp_(0, shape[0] - 1)
     size = torch.tensor(list(shape), dtype=torch.float32)
     return ((2 * index + 1) / size - 1).flip(-1)
 

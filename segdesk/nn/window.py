@@ -1,7 +1,8 @@
 """Where the windows of a sliding-window run lie and how much each voxel of them counts.
 
 A window is what the network answers for; what it looks at is larger by the
-margin that valid convolutions lose (overlap-tile, Ronneberger et al. 2015).
+margin that valid convolutions lose (overlap-tile, Ronneberger et al. 2015), and
+by the neighbouring slices of a 2.5D model.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class WindowPlan:
     window : tuple of int
         What the network answers for at once.
     margin : tuple of int
-        Voxels the network needs around it on each side; 0 for padded networks.
+        Voxels the network needs around it on each side; 0 for padded networks. Beside windows of one slice they
+        are its neighbours.
     overlap : float
         Overlap of neighbouring windows as a fraction of their length, in [0, 0.9].
     divisor : tuple of int
@@ -122,7 +124,8 @@ class WindowPlan:
         """Return the image (C, k, j, i) with what the windows need around it.
 
         Zeros (the mean, as in training) where it is smaller than a window; mirrored
-        along axes with a margin, as the overlap-tile strategy asks for.
+        along axes with a margin, as the overlap-tile strategy asks for. Beside windows of
+        one slice the end slices repeat.
         """
         result = image
         for axis, margin in enumerate(self.margin):
@@ -130,7 +133,9 @@ class WindowPlan:
             first = self.before[axis] + margin
             widths = [(0, 0)] * 4
             widths[1 + axis] = (first, extra - self.before[axis] + margin)
-            if margin:
+            if margin and self.window[axis] == 1:
+                result = np.pad(result, widths, mode="edge")
+            elif margin:
                 result = _mirrored(result, 1 + axis, widths[1 + axis])
             elif extra:
                 result = np.pad(result, widths)

@@ -26,6 +26,8 @@ FLIP_AXES: tuple[FlipAxis, ...] = ("k", "j", "i")
 Byte = Annotated[int, Field(ge=0, le=255)]
 Millimetre = Annotated[float, Field(gt=0, le=1000)]
 PatchSize = Annotated[int, Field(ge=1, le=2048)]
+SliceContext = Annotated[int, Field(ge=0, le=8)]
+Views = Annotated[tuple[FlipAxis, ...], Field(min_length=1, max_length=3)]
 LabelValue = Annotated[int, Field(ge=1, le=65535)]
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
@@ -196,8 +198,15 @@ class ModelSpec(Record):
         "segmentation".
     dimensions : int
         2 or 3.
+    slice_context : int
+        Of a 2D model: neighbouring slices it sees on each side of the one it draws ("2.5D"); at the ends of
+        the image the last slice stands for those beyond. 0: none.
+    views : tuple of str
+        Of a 2D model: axes of the model's grid, "k" first, across which it was trained on slices. One that knows
+        all three can be run along all of them.
     network : NetworkSpec
-        Takes `channels` in their order, gives background and then `labels` in their order.
+        Takes `channels` in their order, of a 2.5D model each with its slices in ascending order; gives background
+        and then `labels` in their order.
     members : int
         Networks in the weights ("members.0." and so on), whose probabilities are averaged; 1: one network, no prefix.
     channels : tuple of Channel
@@ -205,7 +214,8 @@ class ModelSpec(Record):
     labels : tuple of LabelSpec
         Ascending, unique values.
     spacing_kji_mm : tuple of float, optional
-        Voxel size the network was trained on; None: the image's own. 2D models use j and i only.
+        Voxel size the network was trained on; None: the image's own. 2D models of single slices across k
+        use j and i only.
     patch_kji : tuple of int
         Window given to the network; (1, J, I) for 2D models.
     orientation : str, optional
@@ -237,6 +247,8 @@ class ModelSpec(Record):
     title: Line
     task: Literal["segmentation"] = "segmentation"
     dimensions: Literal[2, 3]
+    slice_context: SliceContext = 0
+    views: Views = ("k",)
     network: NetworkSpec
     members: Annotated[int, Field(ge=1, le=16)] = 1
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=32)]
@@ -267,6 +279,10 @@ class ModelSpec(Record):
             raise ValueError("post_processing must name each label at most once, and only labels of the model")
         if self.dimensions == 2 and self.patch_kji[0] != 1:
             raise ValueError("the patch of a 2D model is (1, rows, columns)")
+        if self.dimensions == 3 and (self.slice_context or self.views != ("k",)):
+            raise ValueError("slice_context and views are of 2D models; a 3D model sees all directions")
+        if self.views not in (("k",), FLIP_AXES):
+            raise ValueError('views is ["k"], or all three: ["k", "j", "i"]')
         if not _is_finite(self.metrics):
             raise ValueError("metrics hold NaN or infinite numbers; use null")
         return self
@@ -280,6 +296,16 @@ class ModelSpec(Record):
     def channel_names(self) -> tuple[str, ...]:
         """The channel names in the order the network takes them."""
         return tuple(channel.name for channel in self.channels)
+
+    @property
+    def input_channels(self) -> int:
+        """How many channels the network takes: each of the image's, with its neighbouring slices."""
+        return len(self.channels) * (1 + 2 * self.slice_context)
+
+    @property
+    def uses_slice_distance(self) -> bool:
+        """Whether the distance of slices means something to the model: to all but 2D models of single slices."""
+        return self.dimensions == 3 or self.slice_context > 0 or len(self.views) > 1
 
     @property
     def label_values(self) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ def network_of(spec: ModelSpec) -> nn.Module:
         build_network(
             spec.network,
             dimensions=spec.dimensions,
-            in_channels=len(spec.channels),
+            in_channels=spec.input_channels,
             out_channels=len(spec.label_values),
         )
         for _ in range(spec.members)

@@ -24,8 +24,10 @@ from segdesk.zoo.spec import (
     PatchSize,
     PostRule,
     Record,
+    SliceContext,
     Slug,
     TrainingRecord,
+    Views,
 )
 
 MAX_CONTRACT_BYTES = 1 << 20
@@ -73,6 +75,8 @@ class ModelContract(Record):
     version: Slug | None = None
     title: Line | None = None
     dimensions: Literal[2, 3] | None = None
+    slice_context: SliceContext | None = None
+    views: Views | None = None
     network: NetworkSpec | None = None
     channels: tuple[Channel, ...] | None = None
     labels: tuple[LabelSpec, ...] | None = None
