@@ -136,12 +136,15 @@ def _read_here() -> None:
 def new_session(settings: Settings) -> Session:
     """Return a session that runs models and trainings in child processes."""
     from segdesk.session import Session, SessionSettings
+    from segdesk.session.cached_predictor import CachedPredictor
+    from segdesk.session.result_cache import ResultCache
     from segdesk.workers.inference import InferenceWorker
     from segdesk.workers.training import TrainingWorker
 
     reader = str(settings.of("reader.name").value)
     inference = InferenceWorker()
-    return Session(inference, TrainingWorker(), SessionSettings(rater_name=reader), inference)
+    predictor = CachedPredictor(inference, ResultCache.of_user())
+    return Session(predictor, TrainingWorker(), SessionSettings(rater_name=reader), inference)
 
 
 def display_problem(environment: Mapping[str, str], platform: str = sys.platform) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
+
+from segdesk import paths
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -18,3 +21,12 @@ def shared_data() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("the real scans (../shared/data) are not beside this clone")
     return _SHARED
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give each test a cache folder of its own: no result and no time of another test or of the user."""
+    name = hashlib.blake2b(request.node.nodeid.encode(), digest_size=8).hexdigest()
+    monkeypatch.setattr(paths, "user_cache_folder", lambda: tmp_path_factory.getbasetemp() / "caches" / name)

@@ -67,6 +67,8 @@ CATALOGUE = (
         "predict",
         "segdesk predict scan.nii.gz mask.nii.gz --model hippocampus-unet3d",
     ),
+    Command("cache info", "segdesk.cli.cache", "info", "segdesk cache info"),
+    Command("cache clear", "segdesk.cli.cache", "clear", "segdesk cache clear"),
     Command(
         "explain",
         "segdesk.cli.explain",

@@ -12,7 +12,11 @@ from segdesk.cli.catalogue import CATALOGUE, Command
 from segdesk.cli.console import Console
 
 _ABOUT = "Draft, correct, vote on, merge and score segmentations, and teach the model that drafts them."
-_GROUP_HELP = {"models": "The models segdesk can run.", "project": "A folder with cases, readers, masks and votes."}
+_GROUP_HELP = {
+    "cache": "Results of models that are kept, so that none runs twice on the same image.",
+    "models": "The models segdesk can run.",
+    "project": "A folder with cases, readers, masks and votes.",
+}
 
 
 def build(word: str) -> typer.Typer:

@@ -13,9 +13,11 @@ from segdesk.cli.console import Console, Page
 from segdesk.cli.files import require_exists, require_free
 from segdesk.cli.options import AllowLargeOption, DeviceOption, JsonOption, OverwriteOption, QuietOption
 from segdesk.cli.predict_folder import predict_folder
-from segdesk.cli.prediction_job import PredictionJob, Targets
+from segdesk.cli.prediction_job import PredictionJob, Targets, run_network
 from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.errors import UsageError
+from segdesk.session.cached_predictor import CachedPredictor, cached_text
+from segdesk.session.result_cache import ResultCache
 from segdesk.session.roi import parse_roi
 from segdesk.zoo.catalogue import find_model
 
@@ -30,6 +32,9 @@ TtaOption = Annotated[bool, typer.Option("--tta", help="Average over mirrored co
 RoiOption = Annotated[str, typer.Option(help="Predict only in k0:k1,j0:j1,i0:i1 (voxels).")]
 ProbabilitiesOption = Annotated[Path | None, typer.Option(help="Write the probability of every label here too.")]
 UncertaintyOption = Annotated[Path | None, typer.Option(help="Write a map of where the model is unsure (0 to 1) here.")]
+NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", help="Run the model although this result is known, and do not keep it.")
+]
 KindOption = Annotated[
     Uncertainty, typer.Option(help="Entropy of the probabilities, or how much the mirrored copies of --tta disagree.")
 ]
@@ -47,6 +52,7 @@ def predict(
     probabilities: ProbabilitiesOption = None,
     uncertainty: UncertaintyOption = None,
     uncertainty_kind: KindOption = Uncertainty.ENTROPY,
+    no_cache: NoCacheOption = False,
     overwrite: OverwriteOption = False,
     allow_large: AllowLargeOption = False,
     json: JsonOption = False,
@@ -57,7 +63,8 @@ def predict(
     box = parse_roi(roi) if roi else None
     kind = None if uncertainty is None else uncertainty_kind
     options = PredictOptions(device, overlap, box, tta, probabilities is not None, kind)
-    job = PredictionJob(find_model(model), options, overwrite)
+    predictor = run_network if no_cache else CachedPredictor(run_network, ResultCache.of_user())
+    job = PredictionJob(find_model(model), options, overwrite, predictor)
     job.model.verify()
     console = Console(json=json, quiet=quiet)
     targets = Targets(dst, probabilities, uncertainty)
@@ -78,5 +85,7 @@ def _case_page(page: Page, target: Path, manifest: Mapping[str, Any]) -> None:
     page.heading(f"{target}")
     seconds = manifest["seconds"]["total"]
     page.line(f"{manifest['model']} on {manifest['device']}, {manifest['windows']} windows, {seconds:.1f} s")
+    if manifest["cached"]:
+        page.line(f"{cached_text(manifest)}; --no-cache runs the model again.")
     rows = [(int(value), row["name"], row["volume_mm3"]) for value, row in manifest["labels"].items()]
     page.table(("Label", "Name", "Volume (mm3)"), rows)

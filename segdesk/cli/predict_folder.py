@@ -103,4 +103,6 @@ def _write(path: Path, text: str) -> None:
 
 
 def _folder_page(page: Page, dst: Path, payload: Json) -> None:
-    page.line(f"{dst}: {len(payload['cases'])} predicted, {len(payload['already_there'])} were there already.")
+    cached = sum(case["cached"] for case in payload["cases"])
+    known = f" ({cached} from the result cache)" if cached else ""
+    page.line(f"{dst}: {len(payload['cases'])} predicted{known}, {len(payload['already_there'])} were there already.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from segdesk.cli.cases import CaseFiles
-from segdesk.core.prediction import Prediction, PredictOptions
+from segdesk.core.prediction import Prediction, PredictOptions, Predictor
 from segdesk.core.progress import Progress
 from segdesk.core.volume import Volume
 from segdesk.io import read_volume, write_labels, write_volume
@@ -35,6 +36,13 @@ class Targets:
         return Targets(mask or self.mask, probabilities, uncertainty)
 
 
+def run_network(channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress) -> Prediction:
+    """Run a model in this process: a `Predictor` that loads torch when it is first asked."""
+    from segdesk.nn.predict import predict
+
+    return predict(channels, model, options, report)
+
+
 @dataclass(frozen=True, slots=True)
 class PredictionJob:
     """What is the same for every case of a run."""
@@ -42,14 +50,13 @@ class PredictionJob:
     model: ModelFolder
     options: PredictOptions
     overwrite: bool
+    predictor: Predictor
 
     def predict(self, case: CaseFiles, report: Progress) -> Prediction:
         """Read the channels of a case and run the model on them."""
-        from segdesk.nn.predict import predict
-
         report(0, 0, f"Reading {case.name}")
         channels = {name: read_volume(path, report=report) for name, path in case.channels.items()}
-        return predict(channels, self.model.path, self.options, report)
+        return self.predictor(channels, self.model.path, self.options, report)
 
     def write(self, prediction: Prediction, targets: Targets) -> None:
         """Write what was asked for; probabilities have one "time point" per label, background first."""

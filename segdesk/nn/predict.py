@@ -239,6 +239,7 @@ def _manifest(run: _Run, labels: LabelMap, clock: Clock) -> dict[str, Any]:
     return {
         "model": spec.identity,
         "model_sha256": run.model.folder.sha256,
+        "cached": False,
         "device": device_title(run.device),
         "engine": "torch-fp32",
         "seconds": dict(clock.seconds),

@@ -54,9 +54,13 @@ class RunTimes:
         self._file = file
 
     def note(self, weights_sha256: str, manifest: Mapping[str, Any], *, flips: bool) -> None:
-        """Keep the times of a run; one that says nothing of them is left out, a file that cannot be written too."""
+        """Keep the times of a run.
+
+        A run that says nothing of them is left out, a result from the cache too: nothing ran. A file that
+        cannot be written is no error.
+        """
         windows, seconds = manifest.get("windows"), manifest.get("seconds")
-        if not isinstance(windows, int) or windows < 1 or not isinstance(seconds, Mapping):
+        if not isinstance(windows, int) or windows < 1 or not isinstance(seconds, Mapping) or manifest.get("cached"):
             return
         total = sum(float(seconds.get(part, 0.0)) for part in _MEASURED)
         kept = self._read()

@@ -39,6 +39,8 @@ EXAMPLES: dict[str, str] = {
     "convert": "convert scan.nii.gz scan.nrrd",
     "predict": "predict scan.nii.gz mask.nii.gz --model models/toy --device cpu",
     "predict-folder": "predict cases masks --model models/toy --device cpu",
+    "cache-info": "cache info",
+    "cache-clear": "cache clear",
     "explain": "explain scan.nii.gz heat.nii.gz --model models/toy --label 7 --method gradcam --device cpu",
     "evaluate": "evaluate readers/anna.nii.gz readers/ben.nii.gz",
     "evaluate-folders": "evaluate readers references",
@@ -88,16 +90,20 @@ def example(words: str, folder: Path) -> Any:
 
 def all_examples() -> Iterator[tuple[str, dict[str, Any]]]:
     """Run every command in a folder of its own and yield name and content of the example."""
-    before = Path.cwd()
+    before, cache = Path.cwd(), os.environ.get("XDG_CACHE_HOME")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         write_inputs(folder)
         os.chdir(folder)
+        os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         try:
             for title, words in EXAMPLES.items():
                 yield title, {"command": f"segdesk {words} --json", "prints": example(words, folder)}
         finally:
             os.chdir(before)
+            os.environ.pop("XDG_CACHE_HOME")
+            if cache is not None:
+                os.environ["XDG_CACHE_HOME"] = cache
 
 
 if __name__ == "__main__":
