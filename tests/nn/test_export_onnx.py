@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def test_a_file_that_answers_differently_never_appears(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = threshold_model(tmp_path / "other", patch_kji=(4, 8, 8))
-    monkeypatch.setattr(exporting_onnx, "_write", lambda _model, _images, path: shutil.copyfile(exported.path, path))
+    monkeypatch.setattr(exporting_onnx, "as_onnx", lambda _model: exported.path.read_bytes())
     with pytest.raises(WriteError) as caught:
         export_onnx(other, tmp_path / "toy.onnx")
     assert caught.value.code == "verify_failed"
