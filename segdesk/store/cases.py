@@ -17,6 +17,7 @@ from segdesk.core.volume import Volume
 from segdesk.errors import NotFound, StoreError
 from segdesk.io import read_volume
 from segdesk.store.database import Database
+from segdesk.store.grid_json import grid_from_json, grid_to_json
 from segdesk.store.images import ReadImage, image_hash, read_images, read_recorded_images
 from segdesk.store.places import place_of, text_of
 from segdesk.store.records import CaseRecord, CaseStatus, CaseSummary, ChannelRecord, MaskRole, RaterKind
@@ -143,6 +144,7 @@ class CaseStore:
             shape=json.dumps(list(reference.geometry.shape_kji)),
             geometry_sha256=reference.geometry.sha256(),
             created=to_text(utc_now()),
+            grid=json.dumps(grid_to_json(reference.geometry), separators=(",", ":")),
             channels=channels,
         )
 
@@ -154,7 +156,7 @@ class CaseStore:
         k, j, i = json.loads(row.shape)
         return CaseRecord(
             row.id, row.name, row.patient_key, row.modality, (k, j, i), row.geometry_sha256, channels,
-            from_text(row.created),
+            from_text(row.created), None if row.grid is None else grid_from_json(json.loads(row.grid)),
         )  # fmt: skip
 
 

@@ -9,12 +9,28 @@ from pathlib import Path
 
 from segdesk.errors import StoreError
 from segdesk.store.backup import back_up
-from segdesk.store.schema import SCHEMA_VERSION
+from segdesk.store.schema import SCHEMA_VERSION, append_only_triggers
 
 Migration = Callable[[sqlite3.Connection], None]
 """Turns a file of version n into one of version n + 1, inside the caller's transaction."""
 
-MIGRATIONS: Mapping[int, Migration] = {}
+
+def _add_judgements_and_grids(file: sqlite3.Connection) -> None:
+    """Go from 1 to 2: what readers decide on drafts, and where the voxels of a case lie (not known of older ones)."""
+    file.execute("ALTER TABLE cases ADD COLUMN grid VARCHAR")
+    file.execute(
+        "CREATE TABLE judgements (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "
+        "mask_sha256 VARCHAR NOT NULL REFERENCES masks (sha256), rater_id VARCHAR NOT NULL REFERENCES raters (id), "
+        "verdict VARCHAR NOT NULL, taken VARCHAR NOT NULL, offered VARCHAR NOT NULL, created VARCHAR NOT NULL, "
+        "previous_hash VARCHAR NOT NULL, hash VARCHAR NOT NULL, UNIQUE (rater_id, previous_hash), UNIQUE (hash))"
+    )
+    for column in ("mask_sha256", "rater_id"):
+        file.execute(f"CREATE INDEX ix_judgements_{column} ON judgements ({column})")
+    for statement in append_only_triggers(["judgements"]):
+        file.execute(statement)
+
+
+MIGRATIONS: Mapping[int, Migration] = {1: _add_judgements_and_grids}
 """By the version they start from. Version 1 is the first that was ever written."""
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    FOLDER/project.segdesk      SQLite: cases, readers, votes, consensuses, models, jobs
+    FOLDER/project.segdesk      SQLite: cases, readers, votes, judgements, consensuses, models, jobs
     FOLDER/masks/ab/abcd….zip   masks by content
     FOLDER/models/              models made here
     FOLDER/jobs/                one folder per background job
@@ -25,6 +25,7 @@ from segdesk.store.consensuses import ConsensusStore
 from segdesk.store.database import Database
 from segdesk.store.images import ReadImage
 from segdesk.store.jobs import JobStore
+from segdesk.store.judgements import JudgementStore
 from segdesk.store.masks import MaskStore
 from segdesk.store.models import ModelStore
 from segdesk.store.places import is_project
@@ -41,7 +42,7 @@ class Project:
     ----------
     folder : Path
         Absolute project folder.
-    masks, votes, consensuses, models, jobs, raters : store parts
+    masks, votes, judgements, consensuses, models, jobs, raters : store parts
         What is recorded, each behind its own small interface.
     """
 
@@ -52,6 +53,7 @@ class Project:
         self.raters = RaterStore(database)
         self.masks = MaskStore(database, folder / "masks")
         self.votes = VoteStore(database)
+        self.judgements = JudgementStore(database)
         self.consensuses = ConsensusStore(database, self.masks)
         self.models = ModelStore(database, folder)
         self.jobs = JobStore(database, folder / "jobs", folder)
@@ -158,8 +160,8 @@ class Project:
         return self.votes.visible_to(case_id, rater_id)
 
     def verify(self) -> tuple[str, ...]:
-        """Check the vote chains and the content of every mask; a line per problem."""
-        problems = list(self.votes.broken_chains())
+        """Check the chains of votes and judgements and the content of every mask; a line per problem."""
+        problems = [*self.votes.broken_chains(), *self.judgements.broken_chains()]
         with self._database.reading() as session:
             hashes = list(session.scalars(select(MaskRow.sha256).order_by(MaskRow.id)))
         for sha256 in hashes:

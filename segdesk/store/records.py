@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from segdesk.core.box import Index3
+from segdesk.core.geometry import Grid
 from segdesk.core.provenance import OriginKind, Scalar
 
 PROJECT_FILE = "project.segdesk"
@@ -43,6 +44,13 @@ class MaskRole(StrEnum):
     IMPORT = "import"
 
 
+class Verdict(StrEnum):
+    """What a reader decided on a draft."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
 class VotePhase(StrEnum):
     """Whether the reader could see the other reads."""
 
@@ -74,7 +82,10 @@ class ChannelRecord:
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """One reference grid with named channels; the first channel is the reference."""
+    """One reference grid with named channels; the first channel is the reference.
+
+    `grid` is None for a case that a segdesk before schema 2 added: only its hash was kept.
+    """
 
     id: str
     name: str
@@ -84,6 +95,7 @@ class CaseRecord:
     geometry_sha256: str
     channels: tuple[ChannelRecord, ...]
     created: datetime
+    grid: Grid | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +148,44 @@ class MaskRecord:
     parameters: Mapping[str, Scalar]
     weights_sha256: str | None
     created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementRecord:
+    """What a reader decided on a draft, as it was told; `hash` chains it to the reader's judgement before.
+
+    Parameters
+    ----------
+    id : int
+        In the order they were told.
+    draft : MaskRecord
+        The draft, with its model's name and weights.
+    rater : RaterRecord
+        Who decided.
+    verdict : Verdict
+        Accepted, with all its labels or some, or rejected.
+    taken, offered : tuple of int
+        Values of the labels that were accepted, and of all that the draft draws.
+    created : datetime
+        When.
+    previous_hash, hash : str
+        The chain.
+    """
+
+    id: int
+    draft: MaskRecord
+    rater: RaterRecord
+    verdict: Verdict
+    taken: tuple[int, ...]
+    offered: tuple[int, ...]
+    created: datetime
+    previous_hash: str
+    hash: str
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only some labels were accepted."""
+        return self.verdict is Verdict.ACCEPTED and set(self.taken) < set(self.offered)
 
 
 @dataclass(frozen=True, slots=True)

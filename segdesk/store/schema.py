@@ -1,21 +1,23 @@
 """Tables of a project file. Rows never leave this package; see `segdesk.store.records`.
 
-Votes, consensuses and promotions are history: triggers refuse to change or delete them,
+Votes, judgements, consensuses and promotions are history: triggers refuse to change or delete them,
 whoever asks. Times are ISO 8601 text in UTC, lists and mappings are JSON text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """PRAGMA user_version of the files this segdesk writes."""
 
 APPLICATION_ID = 0x5E6DE5C1
 """PRAGMA application_id: tells a project from any other SQLite file (as signed 32 bit in the header)."""
 
-APPEND_ONLY = ("votes", "consensuses", "promotions")
+APPEND_ONLY = ("votes", "judgements", "consensuses", "promotions")
 """Tables that refuse UPDATE and DELETE."""
 
 
@@ -43,6 +45,7 @@ class CaseRow(Base):
     shape: Mapped[str]
     geometry_sha256: Mapped[str]
     created: Mapped[str]
+    grid: Mapped[str | None]
     channels: Mapped[list[ChannelRow]] = relationship(order_by="ChannelRow.position", lazy="selectin")
 
 
@@ -107,6 +110,24 @@ class VoteRow(Base):
     __table_args__ = (UniqueConstraint("rater_id", "previous_hash"), {"sqlite_autoincrement": True})
 
 
+class JudgementRow(Base):
+    """What a reader decided on a draft, chained to the reader's judgement before."""
+
+    __tablename__ = "judgements"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    mask_sha256: Mapped[str] = mapped_column(ForeignKey("masks.sha256"), index=True)
+    rater_id: Mapped[str] = mapped_column(ForeignKey("raters.id"), index=True)
+    verdict: Mapped[str]
+    taken: Mapped[str]
+    offered: Mapped[str]
+    created: Mapped[str]
+    previous_hash: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+    mask: Mapped[MaskRow] = relationship(lazy="joined")
+    rater: Mapped[RaterRow] = relationship(lazy="joined")
+    __table_args__ = (UniqueConstraint("rater_id", "previous_hash"), {"sqlite_autoincrement": True})
+
+
 class ConsensusRow(Base):
     """A recorded consensus."""
 
@@ -162,11 +183,11 @@ class JobRow(Base):
     updated: Mapped[str]
 
 
-def append_only_triggers() -> list[str]:
-    """Return the statements that make the history tables append-only."""
+def append_only_triggers(tables: Iterable[str] = APPEND_ONLY) -> list[str]:
+    """Return the statements that make history tables append-only."""
     return [
         f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{table} are never changed or deleted'); END"
-        for table in APPEND_ONLY
+        for table in tables
         for verb in ("UPDATE", "DELETE")
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable
 
@@ -13,6 +11,7 @@ from sqlalchemy.orm import Session as OrmSession
 from segdesk.core.provenance import utc_now
 from segdesk.errors import NotFound, StoreError
 from segdesk.store.ballots import Ballot, standing
+from segdesk.store.chain import link_hash
 from segdesk.store.database import Database
 from segdesk.store.masks import mask_row
 from segdesk.store.raters import rater_record
@@ -71,7 +70,7 @@ class VoteStore:
     def may_see(self, case_id: str, rater_id: str) -> bool:
         """Whether a reader may see the others' votes: has voted, and the blind phase is over."""
         with self._database.reading() as session:
-            return _may_see(session, _votes_on(session, case_id), rater_id)
+            return may_see_reads(session, case_id, rater_id)
 
     def is_blind_phase_over(self, case_id: str) -> bool:
         """Whether as many readers as required have voted on the case."""
@@ -135,12 +134,10 @@ def _next_row(session: OrmSession, ballot: Ballot) -> VoteRow:
 
 
 def _hash(row: VoteRow) -> str:
-    """Return SHA-256 over the previous hash and every field, as canonical JSON."""
-    fields = [
+    return link_hash(
         row.previous_hash, row.case_id, row.rater_id, row.mask_sha256, row.phase, row.confidence, row.comment,
         row.created,
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).hexdigest()
+    )  # fmt: skip
 
 
 def _votes_on(session: OrmSession, case_id: str) -> tuple[VoteRecord, ...]:
@@ -157,6 +154,11 @@ def _is_blind_phase_over(session: OrmSession, votes: tuple[VoteRecord, ...]) -> 
     """Whether enough readers have voted: once over, a retraction does not make anybody forget what they saw."""
     voters = {v.rater.id for v in votes if v.rater.kind is not RaterKind.MODEL and v.mask_sha256 is not None}
     return len(voters) >= required_reads(session)
+
+
+def may_see_reads(session: OrmSession, case_id: str, rater_id: str) -> bool:
+    """Whether a reader may see what the others did with a case: has voted, and the blind phase is over."""
+    return _may_see(session, _votes_on(session, case_id), rater_id)
 
 
 def _may_see(session: OrmSession, votes: tuple[VoteRecord, ...], rater_id: str) -> bool:

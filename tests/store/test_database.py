@@ -28,7 +28,7 @@ def test_the_file_says_what_it_is_and_is_written_durably(path):
     names = ("journal_mode", "synchronous", "foreign_keys", "user_version")
     with database.reading() as session:
         pragma = {name: session.connection().exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
-    assert pragma == {"journal_mode": "delete", "synchronous": 2, "foreign_keys": 1, "user_version": 1}
+    assert pragma == {"journal_mode": "delete", "synchronous": 2, "foreign_keys": 1, "user_version": 2}
     # PRAGMA application_id is bytes 68-71 of the header, sqlite.org/fileformat.html.
     assert path.read_bytes()[68:72] == bytes.fromhex("5e6de5c1")
 
@@ -109,9 +109,9 @@ def test_a_migration_is_one_transaction_with_a_backup(path):
     def step(file):
         file.execute("CREATE TABLE extra (x)")
 
-    migrate(path, 1, 2, {1: step})
+    migrate(path, 2, 3, {2: step})
     with _raw(path) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+        assert file.execute("PRAGMA user_version").fetchone() == (3,)
         assert file.execute("SELECT count(*) FROM extra").fetchone() == (0,)
     assert len(backup.backups_of(path)) == 1
 
@@ -122,9 +122,9 @@ def test_a_failed_migration_leaves_the_file_as_it_was(path):
         file.execute("INSERT INTO nowhere VALUES (1)")
 
     with pytest.raises(StoreError, match="left as it is"):
-        migrate(path, 1, 2, {1: step})
+        migrate(path, 2, 3, {2: step})
     with _raw(path) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
         assert file.execute("SELECT name FROM sqlite_master WHERE name='extra'").fetchone() is None
 
 
@@ -192,9 +192,9 @@ def test_a_project_needs_at_least_one_read(tmp_path):
 def test_a_migration_that_damages_the_file_is_taken_back(path, monkeypatch):
     monkeypatch.setattr("segdesk.store.migrate._problem", lambda file: "row missing from index")
     with pytest.raises(StoreError, match="row missing"):
-        migrate(path, 1, 2, {1: lambda file: None})
+        migrate(path, 2, 3, {2: lambda file: None})
     with _raw(path) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 def test_a_project_that_cannot_be_written_is_told(tmp_path, monkeypatch):
@@ -222,9 +222,9 @@ def test_a_backup_that_cannot_be_written_does_not_keep_a_project_shut(path, monk
 def test_nothing_is_migrated_without_a_backup(path):
     (path.parent / "backups").write_text("a file")
     with pytest.raises(WriteError, match="backups"):
-        migrate(path, 1, 2, {1: lambda file: file.execute("CREATE TABLE extra (x)")})
+        migrate(path, 2, 3, {2: lambda file: file.execute("CREATE TABLE extra (x)")})
     with _raw(path) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 def test_a_name_that_is_no_text_is_told(path):
