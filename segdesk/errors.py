@@ -112,6 +112,11 @@ CODES: tuple[Code, ...] = (
         ("wrong_channels", "The image's channels are not those the model expects.", "Name them with --channel."),
         ("out_of_memory", "Not enough memory, also on the CPU.", "Give a smaller --roi."),
         ("device_unavailable", "The requested device is not there.", "Use --device auto or cpu."),
+        (
+            "engine_differs",
+            "With this model the engine draws another mask than torch does.",
+            "Use --engine torch or auto.",
+        ),
         ("bad_dataset", "The training data are incomplete or inconsistent.", "Read the message; fix the named case."),
         ("diverged", "The training loss is no number; the state before it is kept.", "Use a smaller learning rate."),
         ("missing_library", "A system library is missing.", "Install the named packages."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 
 from segdesk.core.box import Index3
 from segdesk.errors import BadModelFolder
+from segdesk.nn.engines.shelf import Shelf
 from segdesk.nn.networks.classic_unet import ClassicUnet
 from segdesk.nn.networks.ensemble import first_member
 from segdesk.nn.networks.registry import network_of
@@ -39,6 +40,8 @@ class LoadedModel:
         Voxels it needs around that on each side; along k the slice context of a 2D model.
     divisor : tuple of int
         Step between voxels that its pooling treats alike.
+    shelf : Shelf
+        What other engines made of it in this process.
     """
 
     folder: ModelFolder
@@ -46,6 +49,7 @@ class LoadedModel:
     window: Index3
     margin: Index3
     divisor: Index3
+    shelf: Shelf = field(default_factory=Shelf, compare=False, repr=False)
 
     @property
     def spec(self) -> ModelSpec:

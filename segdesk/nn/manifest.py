@@ -23,9 +23,9 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
-        """Write down the seconds since the last lap."""
+        """Add the seconds since the last lap to those of a part."""
         now = time.perf_counter()
-        self.seconds[name] = round(now - self._last, 4)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 4)
         self.seconds["total"] = round(now - self._start, 4)
         self._last = now
 

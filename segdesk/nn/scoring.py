@@ -43,7 +43,7 @@ class CaseDice:
 
 
 def score_cases(
-    network: nn.Module, spec: ModelSpec, cases: Sequence[LoadedCase], report: Progress = silent
+    network: nn.Module, spec: ModelSpec, cases: Sequence[LoadedCase], report: Progress = silent, *, bf16: bool = False
 ) -> list[CaseDice]:
     """Segment every case as `predict` does and compute Dice per label on the case's own grid."""
     classes = {value: index for index, value in enumerate(spec.label_values)}
@@ -52,7 +52,7 @@ def score_cases(
     for done, case in enumerate(cases):
         report(done, len(cases), f"Scoring {case.files.name}")
         prepared = preprocess(case.channels, spec)
-        drawn = clean_up(segment(network, spec, prepared), prepared.source, rules)
+        drawn = clean_up(segment(network, spec, prepared, bf16=bf16), prepared.source, rules)
         dices = class_dices(drawn, case.classes, len(spec.labels))
         by_value = dict(zip(spec.label_values[1:], dices, strict=True))
         scores.append(CaseDice(case.files.name, case.files.patient, by_value, bool(case.files.drafted_by)))

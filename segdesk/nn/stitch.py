@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from segdesk.core.box import Index3
 from segdesk.core.labels import LabelArray
@@ -33,7 +33,7 @@ class Engine:
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : torch.nn.Module or Runner
         On `device`, in evaluation mode; gives logits.
     dimensions : int
         2 for networks that take (N, C, j, i).
@@ -49,7 +49,7 @@ class Engine:
         Append a channel to the logits: how much the copies' probabilities vary.
     """
 
-    network: nn.Module
+    network: Callable[[Tensor], Tensor]
     dimensions: int
     device: torch.device
     store: torch.device
@@ -71,16 +71,20 @@ class Engine:
         return torch.cat([mean, moments.variance()], dim=1) if self.spread else mean
 
     def _forward(self, windows: Tensor) -> Tensor:
-        if self.dimensions == 2:
-            # One slice, or with it its neighbours: the slices of a channel follow each other.
-            return self.network(windows.flatten(1, 2))[:, :, None].float()
-        return self.network(windows).float()
+        logits = self.network(network_input(windows, self.dimensions)).float()
+        return logits[:, :, None] if self.dimensions == 2 else logits
 
     def _copies(self) -> Iterator[tuple[int, ...]]:
         """Yield the axes of the windows that each copy is mirrored along; the first copy along none."""
         axes = [2 + axis for axis in self.flip_axes]
         for count in range(len(axes) + 1):
             yield from itertools.combinations(axes, count)
+
+
+def network_input(windows: Tensor, dimensions: int) -> Tensor:
+    """Return windows (N, C, k, j, i) as a network of 2 or 3 dimensions takes them."""
+    # One slice, or with it its neighbours: the slices of a channel follow each other.
+    return windows.flatten(1, 2) if dimensions == 2 else windows
 
 
 class _Moments:

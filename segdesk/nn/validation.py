@@ -72,13 +72,13 @@ def classify(network: nn.Module, spec: ModelSpec, image: FloatArray, *, bf16: bo
     return sink.classes
 
 
-def segment(network: nn.Module, spec: ModelSpec, prepared: Preprocessed) -> LabelArray:
+def segment(network: nn.Module, spec: ModelSpec, prepared: Preprocessed, *, bf16: bool = False) -> LabelArray:
     """Return the class index of every voxel on the source grid, as `predict` does."""
     _, k, j, i = prepared.array.shape
     if prepared.axes.turned_shape(prepared.source.shape_kji) == (k, j, i):
-        return np.ascontiguousarray(prepared.axes.turn_back(classify(network, spec, prepared.array)))
+        return np.ascontiguousarray(prepared.axes.turn_back(classify(network, spec, prepared.array, bf16=bf16)))
     sink = ProbabilitySink(len(spec.label_values), (k, j, i))
-    _run(network, spec, prepared.array, sink, bf16=False)
+    _run(network, spec, prepared.array, sink, bf16=bf16)
     return prepared.labels_to_source(np.asarray(sink.probabilities, dtype=np.float32))
 
 
