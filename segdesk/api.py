@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from segdesk.core.box import Box
-from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
+from segdesk.core.prediction import EngineChoice, Precision, Prediction, PredictOptions, Uncertainty, ViewChoice
 from segdesk.core.progress import Progress, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import ModelError, UsageError
 from segdesk.zoo.catalogue import find_model
+
+T = TypeVar("T", bound=StrEnum)
 
 
 def predict(
@@ -24,6 +28,9 @@ def predict(
     flips: bool = False,
     probabilities: bool = False,
     uncertainty: Uncertainty | str | None = None,
+    views: ViewChoice | str = ViewChoice.SLICES,
+    engine: EngineChoice | str = EngineChoice.AUTO,
+    precision: Precision | str = Precision.AUTO,
 ) -> Prediction:
     """Let a model draft a mask.
 
@@ -37,7 +44,7 @@ def predict(
         "auto", "cpu", "cuda" or "cuda:N".
     report : Progress, optional
         Called between windows; may raise `segdesk.core.progress.Cancelled`.
-    overlap, roi, flips, probabilities, uncertainty
+    overlap, roi, flips, probabilities, uncertainty, views, engine, precision
         As in `PredictOptions`.
 
     Returns
@@ -61,16 +68,26 @@ def predict(
     folder = find_model(model)
     folder.verify()
     channels = _channels(volume, folder.spec.channel_names)
-    kind = None if uncertainty is None else _kind_named(uncertainty)
-    options = PredictOptions(device, overlap, roi, flips, probabilities, kind)
+    options = PredictOptions(
+        device,
+        overlap,
+        roi,
+        flips,
+        probabilities,
+        None if uncertainty is None else _one_of(Uncertainty, uncertainty),
+        _one_of(EngineChoice, engine),
+        _one_of(Precision, precision),
+        _one_of(ViewChoice, views),
+    )
     return run_network(channels, folder.path, options, report or silent)
 
 
-def _kind_named(name: str) -> Uncertainty:
+def _one_of(choices: type[T], name: str) -> T:
     try:
-        return Uncertainty(name)
+        return choices(name)
     except ValueError:
-        raise UsageError(f"Uncertainty is entropy or flips, not {name!r}.") from None
+        words = " or ".join(choices)
+        raise UsageError(f"{choices.__name__} is {words}, not {name!r}.") from None
 
 
 def _channels(volume: Volume | Mapping[str, Volume], names: tuple[str, ...]) -> Mapping[str, Volume]:

@@ -42,6 +42,16 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+class ViewChoice(StrEnum):
+    """How a 2D model goes through a volume.
+
+    ``slices``: slice by slice across k of its grid. ``three``: across k, j and i, and the probabilities are averaged.
+    """
+
+    SLICES = "slices"
+    THREE = "three"
+
+
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
     """How a model is run.
@@ -65,6 +75,8 @@ class PredictOptions:
         What runs the network.
     precision : Precision
         What it computes in.
+    views : ViewChoice
+        How a 2D model goes through a volume; three views need one that was trained on them.
     """
 
     device: str = "auto"
@@ -75,6 +87,7 @@ class PredictOptions:
     uncertainty: Uncertainty | None = None
     engine: EngineChoice = EngineChoice.AUTO
     precision: Precision = Precision.AUTO
+    views: ViewChoice = ViewChoice.SLICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,18 @@ class AugmentSettings:
             raise UsageError(
                 f"shear_degrees is {MAX_SHEAR_DEGREES:g} at most, elastic_points lies in 2..{MAX_CONTROL_POINTS}."
             )
+
+    def seen_across(self, axis: int) -> AugmentSettings:
+        """Return the settings for patches whose first axis is `axis` of the grid, the others in their order."""
+        if axis == 0:
+            return self
+        order = "kji"[axis] + "kji".replace("kji"[axis], "")
+        here = dict(zip(order, "kji", strict=True))
+        return replace(
+            self,
+            flip_axes=tuple(here[name] for name in self.flip_axes),
+            quarter_turns=tuple(here[name] for name in self.quarter_turns),
+        )
 
 
 _CONTROL_POINTS = 5

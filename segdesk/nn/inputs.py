@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry, Grid
-from segdesk.core.prediction import PredictOptions, Uncertainty
+from segdesk.core.prediction import PredictOptions, Uncertainty, ViewChoice
 from segdesk.core.volume import Volume
 from segdesk.errors import GeometryMismatch, ModelError, UsageError
 from segdesk.nn.loaded_model import LoadedModel
 from segdesk.nn.preprocess import axis_map, wanted_spacing
+from segdesk.nn.views import check_views, seen_across, views_of
 from segdesk.zoo.spec import FLIP_AXES, ModelSpec
 
 
@@ -62,12 +63,13 @@ def check_inputs(channels: Mapping[str, Volume], model: LoadedModel, options: Pr
     chosen = choose_channels(channels, model.spec)
     grid = next(iter(chosen.values())).geometry
     _check_grid(grid, model.spec)
+    check_views(options.views, model.spec, grid)
     wanted = (options.roi or Box.whole(grid.shape_kji)).clip(grid.shape_kji)
     if wanted.is_empty:
         raise UsageError("The region of interest lies outside the image, or the image is empty.")
     seen = Box.whole(grid.shape_kji)
     if options.roi is not None and isinstance(grid, Geometry):
-        seen = _with_context(wanted, grid, model)
+        seen = _with_context(wanted, grid, model, options.views)
         chosen = {name: volume.crop(seen) for name, volume in chosen.items()}
     return Inputs(chosen, grid, seen, wanted, _notes(chosen, model.spec))
 
@@ -95,11 +97,20 @@ def choose_channels(channels: Mapping[str, Volume], spec: ModelSpec) -> dict[str
     return chosen
 
 
-def mirrored_axes(spec: ModelSpec) -> tuple[int, ...]:
-    """Return the axes (k, j, i) a model may be mirrored along: those of its training, else all it has."""
+def mirrored_axes(spec: ModelSpec, view: int = 0) -> tuple[int, ...]:
+    """Return the axes a model may be mirrored along: those of its training, else all it has.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Names axes of its grid.
+    view : int
+        Axis of the grid that comes first in what the network is shown; the result counts axes there.
+    """
     names = FLIP_AXES if spec.flip_axes is None else spec.flip_axes
-    sees_along_k = spec.dimensions == 3 or spec.slice_context > 0
-    return tuple("kji".index(name) for name in names if name != "k" or sees_along_k)
+    sees_depth = spec.dimensions == 3 or spec.slice_context > 0
+    shown = seen_across(FLIP_AXES, view)
+    return tuple(place for place, name in enumerate(shown) if name in names and (place > 0 or sees_depth))
 
 
 def _check_volumes(chosen: Mapping[str, Volume]) -> None:
@@ -126,8 +137,8 @@ def _check_grid(grid: Grid, spec: ModelSpec) -> None:
         raise UsageError(f"{spec.identity} is a 3D model, the image is a single slice; choose a 2D model.")
 
 
-def _with_context(wanted: Box, grid: Geometry, model: LoadedModel) -> Box:
-    """Grow the region to one window, and by what the network loses, clipped to the image.
+def _with_context(wanted: Box, grid: Geometry, model: LoadedModel, choice: ViewChoice) -> Box:
+    """Grow the region to one window of every view, and by what the network loses, clipped to the image.
 
     No further: a model of crops (a box round one organ) fails in wider surroundings, which it
     never saw; of the hippocampus model a third of the anterior part went with 10 voxels more.
@@ -135,12 +146,17 @@ def _with_context(wanted: Box, grid: Geometry, model: LoadedModel) -> Box:
     axes, _ = axis_map(grid, model.spec.orientation, wanted_spacing(model.spec))
     turned = axes.turned_shape(grid.shape_kji)
     grow = [0, 0, 0]
-    for axis, (window, lost) in enumerate(zip(model.window, model.margin, strict=True)):
+    windows = [
+        (axis, window, lost)
+        for view in views_of(choice, axes.shape_model)
+        for axis, window, lost in zip(seen_across((0, 1, 2), view), model.window, model.margin, strict=True)
+    ]
+    for axis, window, lost in windows:
         source, whole, model_whole = axes.order[axis], turned[axis], axes.shape_model[axis]
         asked = wanted.shape_kji[source] * model_whole // whole
         voxels = lost if window == 1 else max(lost, (window - asked) // 2)
         # Counted on the model's grid; ceiling division brings it to the source's.
-        grow[source] = -(-voxels * whole // model_whole)
+        grow[source] = max(grow[source], -(-voxels * whole // model_whole))
     (k0, j0, i0), (k1, j1, i1), (dk, dj, di) = wanted.start_kji, wanted.stop_kji, grow
     return Box((k0 - dk, j0 - dj, i0 - di), (k1 + dk, j1 + dj, i1 + di)).clip(grid.shape_kji)
 

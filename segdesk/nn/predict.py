@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,19 +14,20 @@ from numpy.typing import NDArray
 
 from segdesk.core.box import Box, Index3
 from segdesk.core.labels import LabelArray, LabelMap
-from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty
+from segdesk.core.prediction import Prediction, PredictOptions, Uncertainty, ViewChoice
 from segdesk.core.progress import Progress
 from segdesk.core.provenance import Origin, OriginKind, Scalar
 from segdesk.core.volume import Volume
 from segdesk.errors import OutOfMemory
 from segdesk.nn.clean_up import clean_up
 from segdesk.nn.device import device_title, is_out_of_memory, resolve_device
+from segdesk.nn.fusion import View, notes_on_views, stitch_views, views_of_run, windows_across
 from segdesk.nn.inputs import Inputs, check_inputs, mirrored_axes
 from segdesk.nn.loaded_model import LoadedModel, ModelCache
 from segdesk.nn.manifest import Clock, label_volumes, software
 from segdesk.nn.memory import peak_memory_mib, start_measuring
 from segdesk.nn.preprocess import Preprocessed, preprocess
-from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink, stitch
+from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink
 from segdesk.nn.uncertainty import EntropySink, SpreadSink
 from segdesk.nn.window import WindowPlan
 
@@ -75,9 +77,10 @@ def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions
     prepared = preprocess(inputs.channels, loaded.spec)
     clock.lap("preprocess")
     run = _Run(loaded, prepared, options, report, notes=list(inputs.notes))
+    run.notes += notes_on_views(options.views, run.views)
     answer = run.on(device)
     clock.lap("network")
-    report(run.plan.count, run.plan.count, "Bringing the labels to the scan's grid")
+    report(run.windows, run.windows, "Bringing the labels to the scan's grid")
     labels = _labels(answer.labels, prepared, inputs, loaded)
     probabilities = _probabilities(answer.labels, prepared, inputs) if options.probabilities else None
     uncertainty = None if options.uncertainty is None else _uncertainty(answer, prepared, inputs)
@@ -121,6 +124,16 @@ class _Run:
         model = self.model
         return WindowPlan((k, j, i), model.window, model.margin, self.options.overlap, model.divisor)
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Which ways the image is gone through."""
+        return views_of_run(self.options, self.model.spec, self.plan.shape)
+
+    @property
+    def windows(self) -> int:
+        """How many there are, over all views."""
+        return windows_across(self.plan, self.views)
+
     def on(self, device: torch.device) -> _Answer:
         """Run all windows on a device; when memory runs out, in smaller batches, then on the CPU."""
         plan = self.plan
@@ -128,7 +141,10 @@ class _Run:
             answer = self._answer(plan.shape)
             try:
                 self.model.network.to(engine.device)
-                stitch(engine, self.prepared.array, plan, answer.sink, self._step)
+                stitch_views(
+                    engine, self.prepared.array, plan, self.views, answer.sink, self._step,
+                    classes=self._classes, dtype=self._probability_type(plan.shape),
+                )  # fmt: skip
             except (RuntimeError, MemoryError) as exc:
                 if not is_out_of_memory(exc):
                     raise
@@ -164,12 +180,18 @@ class _Run:
         is_only_turned = axes.turned_shape(self.prepared.source.shape_kji) == (k, j, i)
         if is_only_turned and not self.options.probabilities:
             return ClassSink((k, j, i))
-        classes = len(self.model.spec.label_values)
-        is_large = classes * k * j * i * 4 > HALF_PRECISION_BYTES
-        return ProbabilitySink(classes, (k, j, i), np.float16 if is_large else np.float32)
+        return ProbabilitySink(self._classes, (k, j, i), self._probability_type((k, j, i)))
+
+    @property
+    def _classes(self) -> int:
+        return len(self.model.spec.label_values)
+
+    def _probability_type(self, shape: Index3) -> type[np.floating]:
+        is_large = self._classes * math.prod(shape) * 4 > HALF_PRECISION_BYTES
+        return np.float16 if is_large else np.float32
 
     def _step(self, done: int) -> None:
-        total = self.plan.count
+        total = self.windows
         self.report(done, total, f"Window {done} of {total}")
 
     def _say_out_of_memory(self, engine: Engine) -> None:
@@ -177,7 +199,7 @@ class _Run:
             torch.cuda.empty_cache()
         note = f"Memory ran out on {engine.device} with {engine.batch} window(s) at once; going on with less."
         self.notes.append(note)
-        self.report(0, self.plan.count, note)
+        self.report(0, self.windows, note)
 
 
 def _labels(answer: LabelSink, prepared: Preprocessed, inputs: Inputs, model: LoadedModel) -> LabelArray:
@@ -227,6 +249,8 @@ def _inside(inputs: Inputs) -> Box:
 def _parameters(options: PredictOptions) -> dict[str, Scalar]:
     """Return the settings that the labels depend on."""
     parameters: dict[str, Scalar] = {"overlap": options.overlap, "flips": options.flips}
+    if options.views is not ViewChoice.SLICES:
+        parameters["views"] = options.views.value
     if options.roi is not None:
         pairs = zip(options.roi.start_kji, options.roi.stop_kji, strict=True)
         parameters["roi"] = ",".join(f"{a}:{b}" for a, b in pairs)
@@ -244,7 +268,7 @@ def _manifest(run: _Run, labels: LabelMap, clock: Clock) -> dict[str, Any]:
         "engine": "torch-fp32",
         "seconds": dict(clock.seconds),
         "peak_memory_mib": peak_memory_mib(run.device),
-        "windows": run.plan.count,
+        "windows": run.windows,
         "labels": label_volumes(labels),
         "software": software(),
         "geometry_sha256": labels.geometry.sha256(),

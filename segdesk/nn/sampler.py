@@ -34,12 +34,15 @@ class TrainingCase:
         Class indices; `IGNORE` does not train.
     border : Tensor of float32, shape (k, j, i), optional
         Extra weight of each voxel in the loss; see `segdesk.nn.border`.
+    view : int
+        Axis of the model's grid that comes first here; the others keep their order.
     """
 
     name: str
     image: Tensor
     labels: Tensor
     border: Tensor | None = None
+    view: int = 0
     places: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +119,7 @@ class PatchSampler:
     def _one(self, rng: np.random.Generator) -> Batch:
         case = self.cases[int(rng.integers(len(self.cases)))]
         centre = self._centre(rng, case)
-        variant = sample(rng, self.augment, self.dimensions)
+        variant = sample(rng, self.augment.seen_across(case.view), self.dimensions)
         channels = len(case.image)
         # The weights move with the image, as one more channel that is not recoloured.
         layers = case.image if case.border is None else torch.cat([case.image, case.border[None]])

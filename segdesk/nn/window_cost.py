@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,16 +11,14 @@ from segdesk.core.inside import WindowCost
 from segdesk.core.prediction import PredictOptions
 from segdesk.core.progress import Progress
 from segdesk.core.volume import Volume
-from segdesk.nn.device import device_title, resolve_device
+from segdesk.nn.device import device_title
+from segdesk.nn.engines.choice import Job, choose, device_of, seconds_per_pass
+from segdesk.nn.fusion import views_of_run, windows_across
 from segdesk.nn.inputs import check_inputs, mirrored_axes
-from segdesk.nn.loaded_model import LoadedModel, load_model
+from segdesk.nn.loaded_model import LoadedModel, warm_models
 from segdesk.nn.preprocess import axis_map, wanted_spacing
-from segdesk.nn.stitch import Engine
+from segdesk.nn.stitch import network_input
 from segdesk.nn.window import WindowPlan
-from segdesk.zoo.model_folder import ModelFolder
-
-TIMED_RUNS = 2
-"""Passes timed after one that warms up; the faster one counts: the slower was disturbed."""
 
 
 def window_cost(
@@ -34,7 +31,7 @@ def window_cost(
     channels, model, options, report
         As for `segdesk.nn.predict.predict`.
     calibrate : bool
-        Whether to run a window, of zeros.
+        Whether to run windows, of zeros.
 
     Raises
     ------
@@ -42,28 +39,24 @@ def window_cost(
         As `segdesk.nn.predict.predict`.
     """
     report(0, 0, "Loading the model")
-    device = resolve_device(options.device)
-    loaded = load_model(ModelFolder.load(model))
+    device = device_of(options)
+    loaded = warm_models.get(model)
     inputs = check_inputs(channels, loaded, options)
     grid = next(iter(inputs.channels.values())).geometry
     axes, _ = axis_map(grid, loaded.spec.orientation, wanted_spacing(loaded.spec))
     plan = WindowPlan(axes.shape_model, loaded.window, loaded.margin, options.overlap, loaded.divisor)
-    seconds = _seconds(loaded, plan, device, options, report) if calibrate else None
-    return WindowCost(plan.count, seconds, device_title(device))
+    windows = windows_across(plan, views_of_run(options, loaded.spec, plan.shape))
+    seconds = _seconds(loaded, plan, windows, device, options, report) if calibrate else None
+    return WindowCost(windows, seconds, device_title(device))
 
 
-@torch.no_grad()
 def _seconds(
-    model: LoadedModel, plan: WindowPlan, device: torch.device, options: PredictOptions, report: Progress
+    model: LoadedModel, plan: WindowPlan, windows: int, device: torch.device, options: PredictOptions, report: Progress
 ) -> float:
-    flips = mirrored_axes(model.spec) if options.flips else ()
-    engine = Engine(model.network.to(device), model.spec.dimensions, device, device, 1, flips)
+    """Time one window, its mirrored copies included, in what `predict` would choose."""
+    copies = 2 ** len(mirrored_axes(model.spec) if options.flips else ())
     size = [window + 2 * margin for window, margin in zip(plan.window, plan.margin, strict=True)]
-    zeros = torch.zeros(1, len(model.spec.channels), *size, device=device)
-    times: list[float] = []
-    for number in range(TIMED_RUNS + 1):
-        report(number, TIMED_RUNS + 1, "Timing one window")
-        start = time.perf_counter()
-        engine.logits(zeros).sum().item()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
+    zeros = network_input(torch.zeros(1, len(model.spec.channels), *size), model.spec.dimensions)
+    choice = choose(model, options, device, Job(windows * copies, zeros), report)
+    timed = choice.seconds.get(choice.runner.name)
+    return copies * (seconds_per_pass(choice.runner, zeros, report) if timed is None else timed)

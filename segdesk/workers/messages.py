@@ -17,7 +17,7 @@ from segdesk.core.box import Box
 from segdesk.core.explanation import ExplainMethod, ExplainOptions
 from segdesk.core.geometry import Geometry, Grid, SliceStackGeometry
 from segdesk.core.inside import InsideOptions
-from segdesk.core.prediction import EngineChoice, Precision, PredictOptions, Uncertainty
+from segdesk.core.prediction import EngineChoice, Precision, PredictOptions, Uncertainty, ViewChoice
 from segdesk.core.volume import IntensityUnit, Volume
 from segdesk.errors import SegdeskError, WorkerError
 from segdesk.workers.shared_array import ArrayRef, BorrowedBlocks
@@ -96,6 +96,7 @@ def options_to_json(options: PredictOptions) -> Message:
         "uncertainty": options.uncertainty,
         "engine": options.engine,
         "precision": options.precision,
+        "views": options.views,
     }
 
 
@@ -107,6 +108,7 @@ def options_from_json(fields: Message) -> PredictOptions:
         "uncertainty": uncertainty,
         "engine": EngineChoice(fields["engine"]),
         "precision": Precision(fields["precision"]),
+        "views": ViewChoice(fields["views"]),
     }
     return PredictOptions(**{**fields, **changed})
 
