@@ -16,10 +16,11 @@ from segdesk.core.explanation import ExplainMethod, ExplainOptions
 from segdesk.core.inside import Inside, InsideOptions, Insight
 from segdesk.core.prediction import PredictOptions, Predictor, Uncertainty
 from segdesk.core.progress import Lane, Progress, Task
-from segdesk.errors import WorkerError
+from segdesk.errors import UsageError, WorkerError
 from segdesk.session.model_choice import resolve_model
 from segdesk.session.run_times import RunTimes, TimeEstimate
 from segdesk.session.state import SessionState
+from segdesk.zoo.spec import ModelSpec
 
 UNCERTAINTY_TITLES = {
     Uncertainty.ENTROPY: "Uncertainty (entropy)",
@@ -30,6 +31,7 @@ METHOD_TITLES = {
     ExplainMethod.GUIDED_BACKPROP: "Guided backpropagation",
     ExplainMethod.GUIDED_GRADCAM: "Guided Grad-CAM",
 }
+HeatKind = Uncertainty | ExplainMethod
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,26 +40,58 @@ class HeatMap:
 
     Parameters
     ----------
+    kind : Uncertainty or ExplainMethod
+        What the numbers are.
     title : str
-        What it is: "Grad-CAM: Anterior hippocampus".
+        In words: "Grad-CAM: Anterior hippocampus".
     model : str
         Whose.
     heat : ndarray of float32, shape (K, J, I)
         0 to 1, or -1 to 1 when signed.
-    is_signed : bool
-        Whether negative numbers speak against the label.
-    largest : float
-        Largest magnitude there is.
+    peak_kji : tuple of int, optional
+        Where the largest magnitude is; None where all is 0.
     manifest : mapping
         Of the run.
     """
 
+    kind: HeatKind
     title: str
     model: str
     heat: NDArray[np.float32] = field(repr=False)
-    is_signed: bool
-    largest: float
+    peak_kji: Index3 | None
     manifest: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, kind: HeatKind, title: str, model: str, heat: NDArray[np.float32], manifest: Mapping[str, Any]
+    ) -> HeatMap:
+        """Find the peak of a map; slow, for a task."""
+        return cls(kind, title, model, heat, _peak_kji(heat), manifest)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether negative numbers speak for darker, positive ones for brighter."""
+        return self.kind in (ExplainMethod.GUIDED_BACKPROP, ExplainMethod.GUIDED_GRADCAM)
+
+    @property
+    def largest(self) -> float:
+        """Largest magnitude there is."""
+        return 0.0 if self.peak_kji is None else abs(float(self.heat[self.peak_kji]))
+
+
+def mirror_problem(spec: ModelSpec) -> str:
+    """Return why mirrored copies of an image tell nothing about a model, "" where they do.
+
+    A network that never saw an image upside down is lost on one: its copies differ everywhere,
+    which says nothing about how sure it is of the image itself.
+    """
+    if spec.flip_axes:
+        return ""
+    said = "does not say whether it was trained on mirrored images" if spec.flip_axes is None else _NEVER_MIRRORED
+    return f"{spec.identity} {said}; copies of them would tell nothing. Look at its entropy."
+
+
+_NEVER_MIRRORED = "was not trained on mirrored images"
 
 
 class Heat:
@@ -91,7 +125,7 @@ class Heat:
         Raises
         ------
         UsageError
-            If no case is open.
+            If no case is open; from the task, if mirrored copies tell nothing (`mirror_problem`).
         WorkerError
             If the session has nothing that runs models.
         """
@@ -102,11 +136,13 @@ class Heat:
 
         def work(report: Progress) -> HeatMap:
             folder = resolve_model(project, model)
+            problem = mirror_problem(folder.spec) if kind is Uncertainty.FLIPS else ""
+            if problem:
+                raise UsageError(problem)
             prediction = predictor(case.channels, folder.path, options, report)
             self._times.note(folder.sha256, prediction.manifest, flips=options.flips)
-            heat = prediction.uncertainty
-            return HeatMap(
-                UNCERTAINTY_TITLES[kind], folder.spec.identity, heat, False, _largest(heat), prediction.manifest
+            return HeatMap.of(
+                kind, UNCERTAINTY_TITLES[kind], folder.spec.identity, prediction.uncertainty, prediction.manifest
             )
 
         return self._showing(UNCERTAINTY_TITLES[kind], case.serial, work)
@@ -136,8 +172,7 @@ class Heat:
             folder = resolve_model(project, model)
             found = insight.explain(case.channels, folder.path, options, report)
             title = f"{METHOD_TITLES[method]}: {folder.spec.label_table.name_of(label)}"
-            is_signed = method is not ExplainMethod.GRADCAM
-            return HeatMap(title, folder.spec.identity, found.heat, is_signed, _largest(found.heat), found.manifest)
+            return HeatMap.of(method, title, folder.spec.identity, found.heat, found.manifest)
 
         return self._showing(METHOD_TITLES[method], case.serial, work)
 
@@ -198,5 +233,11 @@ class Heat:
         return Task(title, Lane.INFERENCE, work, apply)
 
 
-def _largest(heat: NDArray[np.float32]) -> float:
-    return float(np.abs(heat).max()) if heat.size else 0.0
+def _peak_kji(heat: NDArray[np.float32]) -> Index3 | None:
+    if not heat.any():
+        return None
+    # Two passes instead of the magnitude, which would be a copy of the map.
+    ends = int(heat.argmax()), int(heat.argmin())
+    place = max(ends, key=lambda at: abs(float(heat.flat[at])))
+    k, j, i = (int(x) for x in np.unravel_index(place, heat.shape))
+    return k, j, i

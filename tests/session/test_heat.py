@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from segdesk.core.box import Box
@@ -12,8 +13,9 @@ from segdesk.core.inside import InsideOptions
 from segdesk.core.prediction import Uncertainty
 from segdesk.core.progress import silent
 from segdesk.errors import UsageError, WorkerError
-from segdesk.session import RunTimes, Session, SessionSettings
+from segdesk.session import HeatMap, RunTimes, Session, SessionSettings
 from tests.session.toys import RuleInsight, UnsurePredictor, write_scan
+from tests.zoo.folders import edit_spec
 
 
 @pytest.fixture
@@ -39,6 +41,7 @@ def session(tmp_path: Path, insight: RuleInsight) -> Session:
     ],
 )
 def test_uncertainty_lies_over_the_case_and_goes_with_it(opened, model, scan, tmp_path, kind, flips, title):
+    edit_spec(model, lambda fields: fields.update(flip_axes=["i"]))
     heat = opened.heat.uncertainty(model, kind).run()
     assert opened.heat.shown.value is heat
     assert (heat.title, heat.model, heat.is_signed, heat.largest) == (title, "toy@1", False, 0.25)
@@ -46,6 +49,25 @@ def test_uncertainty_lies_over_the_case_and_goes_with_it(opened, model, scan, tm
     (other,) = opened.add_images([write_scan(tmp_path / "other.nii.gz", 5)]).run()
     opened.open_case(other.id).run()
     assert opened.heat.shown.value is None
+
+
+@pytest.mark.parametrize(("axes", "words"), [(None, "does not say whether"), ([], "was not trained on mirrored")])
+def test_mirrored_copies_are_not_asked_of_a_model_that_does_not_know_them(opened, model, axes, words):
+    edit_spec(model, lambda fields: fields.update(flip_axes=axes))
+    with pytest.raises(UsageError, match=words):
+        opened.heat.uncertainty(model, Uncertainty.FLIPS).run()
+    assert opened.heat.shown.value is None
+
+
+@pytest.mark.parametrize(
+    ("values", "peak_kji", "largest"),
+    [((0.25, 0.5), (1, 0, 1), 0.5), ((0.25, -0.5), (1, 0, 1), 0.5), ((0.0, 0.0), None, 0.0)],
+)
+def test_the_peak_is_the_largest_magnitude(values, peak_kji, largest):
+    array = np.zeros((2, 2, 2), np.float32)
+    array[0, 1, 0], array[1, 0, 1] = values
+    heat = HeatMap.of(ExplainMethod.GUIDED_BACKPROP, "x", "m", array, {})
+    assert (heat.peak_kji, heat.largest) == (peak_kji, largest)
 
 
 def test_it_is_no_edit_and_leaves_the_draft_alone(opened, model):

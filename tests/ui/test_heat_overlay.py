@@ -6,8 +6,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from segdesk.core.explanation import ExplainMethod
 from segdesk.core.geometry import Geometry
 from segdesk.core.labels import LabelMap
+from segdesk.core.prediction import Uncertainty
 from segdesk.core.volume import Volume, Window
 from segdesk.session import HeatMap
 from segdesk.ui.models.heat_overlay import HeatOverlay, HeatStyle, colour_rows, scale_top
@@ -17,7 +19,8 @@ SHAPE = (3, 4, 5)
 
 
 def heat_map(array: np.ndarray, *, is_signed: bool = False) -> HeatMap:
-    return HeatMap("Heat", "m", array.astype(np.float32), is_signed, float(np.abs(array).max()), {})
+    kind = ExplainMethod.GUIDED_BACKPROP if is_signed else Uncertainty.ENTROPY
+    return HeatMap.of(kind, "Heat", "m", array.astype(np.float32), {})
 
 
 def channels(packed: np.ndarray) -> np.ndarray:
@@ -132,3 +135,27 @@ def test_unticked_labels_of_a_proposal_are_not_shown() -> None:
     assert np.count_nonzero(np.ptp(colours, axis=-1)) == np.count_nonzero(array[0] == 1)
     shown.propose(None)
     assert shown.shown_style is shown.style.value
+
+
+@pytest.mark.parametrize(
+    ("largest", "is_signed", "legend"),
+    [
+        (1.0, False, [(0.0, "0 sure"), (1.0, "1 unsure"), (0.25, "0.25")]),
+        (0.003, False, [(0.0, "0 sure"), (0.005, "0.005 unsure"), (0.00125, "0.00125")]),
+        (1.0, True, [(-1.0, "−1 darker"), (1.0, "1 brighter"), (0.0, "±0.25")]),
+    ],
+)
+def test_the_legend_says_what_the_ends_mean(largest: float, is_signed: bool, legend: list[tuple[float, str]]) -> None:
+    overlay = HeatOverlay(heat_map(np.full(SHAPE, largest), is_signed=is_signed), HeatStyle(threshold=0.25))
+    assert [text for _, text in overlay.legend] == [text for _, text in legend]
+    np.testing.assert_allclose([number for number, _ in overlay.legend], [number for number, _ in legend])
+
+
+def test_what_is_under_the_mouse_is_told_while_the_map_is_shown() -> None:
+    shown = views()
+    array = np.zeros(SHAPE)
+    array[1, 2, 3] = -0.125
+    shown.heat.value = HeatOverlay(heat_map(array, is_signed=True), HeatStyle())
+    assert shown.heat_text((1, 2, 3)) == "Heat −0.125"
+    shown.heat.value = HeatOverlay(heat_map(array, is_signed=True), HeatStyle(visible=False))
+    assert shown.heat_text((1, 2, 3)) == ""

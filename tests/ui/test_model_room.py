@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QTextDocument
 from pytestqt.qtbot import QtBot
 
-from segdesk.session import Session, SessionSettings
-from segdesk.ui.actions import Act
+from segdesk.core.box import Box
+from segdesk.core.explanation import ExplainMethod
+from segdesk.session import HeatMap, Session, SessionSettings
+from segdesk.ui.actions import Act, Place
 from segdesk.ui.desktop import Desktop
 from segdesk.ui.main_window import MainWindow
+from segdesk.ui.models.case_list_model import CASE_COLUMNS
 from segdesk.zoo.spec import LabelSpec
 from tests.session.toys import RuleInsight, UnsurePredictor
 from tests.ui.conftest import settle
@@ -177,6 +180,34 @@ def test_a_draft_is_accepted_label_by_label(
     assert session.editor.undo_name.value == "Accept toy"
 
 
+def test_what_was_decided_on_drafts_is_shown_beside_them(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    read = desktop.read
+    read.predict.run_model()
+    settle(qtbot, window)
+    window.ui.actions[Act.REJECT_DRAFT].trigger()
+    settle(qtbot, window)
+    stored = read.predict.stored
+    assert stored.choice.currentText().endswith("toy@1 · rejected")
+    tip = stored.choice.itemData(0, Qt.ItemDataRole.ToolTipRole)
+    assert tip.endswith("Reader 1: rejected")
+    window.ui.actions[Act.GO_CASES].trigger()
+    settle(qtbot, window)
+    rows = {row.case.id: row for row in desktop.page(Place.CASES).model.rows}
+    assert session.case is not None
+    row = rows[session.case.record.id]
+    (column,) = (each for each in CASE_COLUMNS if each.title == "Draft")
+    assert column.text(row) == "rejected"
+    assert row.reason == "Draft rejected, 3 reads missing"
+    window.ui.actions[Act.GO_READ].trigger()
+    stored.button.click()
+    settle(qtbot, window)
+    window.ui.actions[Act.ACCEPT_DRAFT].trigger()
+    settle(qtbot, window)
+    assert stored.choice.currentText().endswith("toy@1 · accepted")
+
+
 @pytest.mark.parametrize(("kind", "title"), [(0, "Uncertainty (entropy)"), (2, "Grad-CAM: other")])
 def test_heat_is_shown_styled_hidden_and_removed(
     qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session, kind: int, title: str
@@ -200,7 +231,82 @@ def test_heat_is_shown_styled_hidden_and_removed(
     assert read.desk.views.shown_heat is None
     panel.remove.click()
     assert read.desk.views.heat.value is None
-    assert panel.button.text() == "Show it"
+    assert panel.button.text() == "Show over the image"
+
+
+def test_the_crosshair_goes_to_the_peak_and_the_status_bar_reads_the_map(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    panel, desk = desktop.read.predict.heat, desktop.read.desk
+    assert desk is not None
+    array = np.zeros(desk.views.volume.array.shape, np.float32)
+    array[2, 3, 4] = 0.75
+    session.heat.shown.value = HeatMap.of(ExplainMethod.GRADCAM, "Grad-CAM: thing", "toy@1", array, {})
+    panel.peak.click()
+    assert desk.views.cursor_kji.value == (2, 3, 4)
+    desk.views.probe_kji.value = (2, 3, 4)
+    assert window.status.value.text().endswith("Grad-CAM: thing 0.75")
+    session.heat.shown.value = HeatMap.of(ExplainMethod.GRADCAM, "Grad-CAM: thing", "toy@1", 0 * array, {})
+    assert not panel.peak.isEnabled()
+
+
+def test_a_run_that_is_stopped_says_so_until_it_has_ended(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    panel = desktop.read.predict.heat
+    panel.button.click()
+    panel.button.click()
+    assert (panel.button.text(), panel.button.isEnabled()) == ("Stopping…", False)
+    settle(qtbot, window)
+    assert (panel.button.text(), panel.button.isEnabled()) == ("Show over the image", True)
+
+
+def test_mirrored_copies_are_offered_to_models_that_know_them(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    assert session.project is not None
+    panel, models = desktop.read.predict.heat, session.project.models_folder
+    panel.kind.setCurrentIndex(1)
+    assert not panel.button.isEnabled()
+    assert "does not say whether it was trained on mirrored images" in panel.help.text()
+    panel.kind.setCurrentIndex(0)
+    assert panel.button.isEnabled()
+    folder(models / "mirrored", WEIGHTS, labels=LABELS, name="mirrored", flip_axes=("i",))
+    desktop.read.predict.choose(models / "mirrored")
+    settle(qtbot, window)
+    panel.kind.setCurrentIndex(1)
+    assert panel.button.isEnabled()
+
+
+def test_heat_is_offered_for_the_labels_of_the_model_of_the_draft(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    assert session.project is not None
+    predict = desktop.read.predict
+    predict.run_model()
+    settle(qtbot, window)
+    other = (LabelSpec(value=9, name="elsewhere", colour_rgb=(1, 1, 1)),)
+    folder(session.project.models_folder / "other", WEIGHTS, labels=other, name="other")
+    predict.choose(session.project.models_folder / "other")
+    settle(qtbot, window)
+    assert predict.model.currentText() == "other@1"
+    assert [predict.heat.label.itemText(row) for row in range(predict.heat.label.count())] == ["thing", "other"]
+    session.drafts.reject()
+    assert [predict.heat.label.itemText(row) for row in range(predict.heat.label.count())] == ["elsewhere"]
+
+
+def test_a_region_is_advised_where_the_image_is_many_windows_large(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    assert session.project is not None
+    predict = desktop.read.predict
+    folder(session.project.models_folder / "small", WEIGHTS, labels=LABELS, name="small", patch_kji=(2, 4, 4))
+    assert predict.hint.text().startswith("Drag a box in a view to draft only there")
+    predict.choose(session.project.models_folder / "small")
+    settle(qtbot, window)
+    assert predict.hint.text().startswith("The image is 63 times as large as what this model sees at once")
+    desktop.read.tools.roi.value = Box((0, 0, 0), (4, 8, 8))
+    assert predict.hint.text().startswith("Drag a box in a view to draft only there")
 
 
 def test_heat_goes_away_with_the_case(qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session) -> None:

@@ -26,6 +26,7 @@ from segdesk.ui.models.tool_model import Tool
 from segdesk.ui.panels.label_table import Column
 from segdesk.ui.workspaces.desk import Desk
 from segdesk.ui.workspaces.read import ReadWorkspace
+from segdesk.zoo.model_folder import ModelFolder
 from tests.ui.conftest import settle
 from tests.ui.desks import image_file
 
@@ -227,7 +228,7 @@ def drafting(
     made = WindowWithModel(window, predictor)
     panel = made.read.predict
     panel.model.clear()
-    panel.model.addItem("toy@1", ModelChoice(model_folder, "toy@1", "A toy", "Draws boxes"))
+    panel.model.addItem("toy@1", ModelChoice.of(ModelFolder.load(model_folder)))
     settle(qtbot, window)
     made.actions[Act.TOOL_PREDICT].trigger()
     return made

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segdesk.core.box import Index3
+from segdesk.core.explanation import ExplainMethod
+from segdesk.core.prediction import Uncertainty
 from segdesk.session import HeatMap
+from segdesk.session.heat import HeatKind
 from segdesk.ui.models.overlay import Packed
 
 _LEVELS = 256
@@ -27,6 +31,15 @@ _COOLWARM = (
     (235, 125, 98), (221, 95, 75), (202, 59, 55), (180, 4, 38),
 )  # fmt: skip
 """17 points of Moreland's diverging map (ISVC 2009), made to be told apart by colour-blind readers."""
+
+_END_WORDS: dict[HeatKind, tuple[str, str]] = {
+    Uncertainty.ENTROPY: ("sure", "unsure"),
+    Uncertainty.FLIPS: ("copies agree", "copies differ"),
+    ExplainMethod.GRADCAM: ("", "strongest"),
+    ExplainMethod.GUIDED_BACKPROP: ("darker", "brighter"),
+    ExplainMethod.GUIDED_GRADCAM: ("darker", "brighter"),
+}
+"""What the lowest and the highest number mean, in a word or two: a legend lies over the image."""
 
 FULL_SCALE_FROM = 0.5
 """Maps that reach this far are shown on the scale to 1; fainter ones on one of their own, which the legend tells."""
@@ -80,6 +93,24 @@ class HeatOverlay:
             return -self.top, -threshold, threshold, self.top
         return 0.0, threshold, self.top
 
+    @property
+    def legend(self) -> tuple[tuple[float, str], ...]:
+        """Numbers and what is written beside them, the two ends first.
+
+        On a signed scale the threshold is written once, in the middle, for both signs.
+        """
+        low, high = self.numbers[0], self.numbers[-1]
+        ends = tuple(
+            (number, f"{_number_text(number)} {words}".strip())
+            for number, words in zip((low, high), _END_WORDS[self.heat_map.kind], strict=True)
+        )
+        threshold = _number_text(self.top * self.style.threshold)
+        return *ends, (0.0, f"±{threshold}") if self.heat_map.is_signed else (self.numbers[1], threshold)
+
+    def text_at(self, index_kji: Index3) -> str:
+        """Return what a voxel has, with the name of the map."""
+        return f"{self.heat_map.title} {_number_text(float(self.heat_map.heat[index_kji]))}"
+
     def blend(self, packed: Packed, heat: NDArray[np.float32]) -> None:
         """Colour a composed slice in place.
 
@@ -122,6 +153,10 @@ class HeatOverlay:
         if self.heat_map.is_signed:
             part = (part + 1) / 2
         return np.asarray(np.clip(part, 0, 1) * (_LEVELS - 1) + 0.5, dtype=np.intp)
+
+
+def _number_text(number: float) -> str:
+    return f"{number:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def scale_top(largest: float) -> float:

@@ -11,6 +11,7 @@ from segdesk.core.labels import Label
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.zoo.catalogue import list_models
 from segdesk.zoo.model_folder import ModelFolder
+from segdesk.zoo.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,20 @@ class ModelChoice:
         One line.
     facts : str
         Labels, dimensions, channels, Dice.
-    labels : tuple of Label
-        What it draws.
+    spec : ModelSpec
+        What ``model.json`` says.
     """
 
     path: Path
     name: str
     title: str
     facts: str
-    labels: tuple[Label, ...] = ()
+    spec: ModelSpec
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What it draws."""
+        return tuple(self.spec.label_table)
 
     @classmethod
     def of(cls, folder: ModelFolder) -> ModelChoice:
@@ -46,9 +52,7 @@ class ModelChoice:
         if len(spec.channels) > 1:
             parts.append("needs " + " + ".join(spec.channel_names))
         parts.append("untrained weights" if spec.untrained else _dice_text(spec.metrics))
-        return cls(
-            folder.path, spec.identity, spec.title, " · ".join(part for part in parts if part), tuple(spec.label_table)
-        )
+        return cls(folder.path, spec.identity, spec.title, " · ".join(part for part in parts if part), spec)
 
 
 def find_choices(project_models: Path | None) -> Task[tuple[ModelChoice, ...]]:

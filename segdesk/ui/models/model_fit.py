@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry, Grid
 from segdesk.core.volume import Volume
 from segdesk.zoo.spec import ModelSpec
 
 COARSE_FROM = 2.0
 """A voxel this many times as long as the model's along an axis is worth a remark: what it draws is interpolated."""
+
+LARGE_FROM = 20.0
+"""From this many times the model's window on a region is advised: on a processor such a run takes many minutes."""
 
 
 class Fit(StrEnum):
@@ -41,6 +45,40 @@ def fit_of(spec: ModelSpec, channels: Mapping[str, Volume] | None) -> ModelFit:
     chosen = _chosen(spec, channels)
     remarks = [*_modality_remarks(spec, chosen), *_grid_remarks(spec, next(iter(chosen.values())).geometry)]
     return ModelFit(Fit.REMARK if remarks else Fit.FITS, tuple(remarks))
+
+
+def size_advice(spec: ModelSpec, grid: Grid, roi: Box | None = None) -> str:
+    """Return what to do about an image much larger than what a model sees at once, "" for others.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    grid : Geometry or SliceStackGeometry
+        Of the image.
+    roi : Box, optional
+        Region the model would be run on.
+    """
+    times = _times_larger(spec, grid, roi)
+    if times < LARGE_FROM:
+        return ""
+    part = "image" if roi is None else "region"
+    todo = "Drag a box round the structure in a view." if roi is None else "Make the box smaller."
+    return (
+        f"The {part} is {times:.0f} times as large as what this model sees at once: that takes long without a graphics "
+        f"card, and a model trained on cut-outs draws in wrong places too. {todo}"
+    )
+
+
+def _times_larger(spec: ModelSpec, grid: Grid, roi: Box | None) -> float:
+    """Return how often the model's window goes into the image, by volume; into a slice for a 2D model."""
+    shape = grid.shape_kji if roi is None else roi.shape_kji
+    here = grid.spacing_kji_mm if isinstance(grid, Geometry) and grid.spacing_known else None
+    there = spec.spacing_kji_mm
+    times = 1.0
+    for axis in range(3 - spec.dimensions, 3):
+        zoom = 1.0 if here is None or there is None else here[axis] / there[axis]
+        times *= max(1.0, shape[axis] * zoom / spec.patch_kji[axis])
+    return times
 
 
 def _chosen(spec: ModelSpec, channels: Mapping[str, Volume]) -> dict[str, Volume]:

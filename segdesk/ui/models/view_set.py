@@ -141,6 +141,10 @@ class ViewSet:
         values = (int(layer[index_kji]) for layer in self.shown_layers)
         return " + ".join(self.labels.table.name_of(value) for value in values if value)
 
+    def heat_text(self, index_kji: Index3) -> str:
+        """Return the heat of a voxel with the name of the map, "" while none is shown."""
+        return "" if self.shown_heat is None else self.shown_heat.text_at(index_kji)
+
     def place_text(self, index_kji: Index3) -> str:
         """Return the LPS position of a voxel, "" where the image has none."""
         grid = self.volume.geometry

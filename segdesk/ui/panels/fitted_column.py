@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize
-from PySide6.QtWidgets import QSizePolicy
+from PySide6.QtCore import QEvent, QObject, QSize, QTimer
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from segdesk.ui.panels.section import ScrollColumn
 
@@ -21,6 +21,11 @@ class FittedColumn(ScrollColumn):
 
     def __init__(self, width_px: int) -> None:
         super().__init__(width_px)
+        self._revealed: QWidget | None = None
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._scroll)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Maximum)
 
     def sizeHint(self) -> QSize:
@@ -33,6 +38,16 @@ class FittedColumn(ScrollColumn):
     def minimumSizeHint(self) -> QSize:
         """Return the least height at which scrolling is of use."""
         return QSize(self.width(), _LEAST_PX)
+
+    def reveal(self, part: QWidget) -> None:
+        """Scroll a part into view that has only just been shown: as soon as it has its place."""
+        self._revealed = part
+        self._soon.start()
+
+    def _scroll(self) -> None:
+        part, self._revealed = self._revealed, None
+        if part is not None:
+            self.ensureWidgetVisible(part)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask for another height when the content changed; scroll areas watch their content anyway."""

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QSlider,
     QVBoxLayout,
@@ -20,26 +21,28 @@ from PySide6.QtWidgets import (
 
 from segdesk.core.box import Box
 from segdesk.core.explanation import ExplainMethod
-from segdesk.core.labels import Label
 from segdesk.core.prediction import Uncertainty
 from segdesk.core.progress import Task
 from segdesk.errors import SegdeskError
 from segdesk.session import HeatMap, Session
-from segdesk.session.heat import METHOD_TITLES, UNCERTAINTY_TITLES
+from segdesk.session.heat import METHOD_TITLES, UNCERTAINTY_TITLES, HeatKind, mirror_problem
 from segdesk.ui.jobs import Job, Jobs, error_text
 from segdesk.ui.models.heat_overlay import HeatStyle
+from segdesk.ui.models.model_choice import ModelChoice
 from segdesk.ui.models.view_set import ViewSet
 from segdesk.ui.panels.section import wrapped
-from segdesk.ui.theme import GRID_PX, Role
+from segdesk.ui.theme import GRID_PX, Role, set_role
 
-_HELP = {
-    Uncertainty.ENTROPY: "0: the model is sure. 1: every label is as likely as any other.",
-    Uncertainty.FLIPS: "Variance of the probabilities over mirrored copies of the image; 0: all copies agree.",
+_HELP: dict[HeatKind, str] = {
+    Uncertainty.ENTROPY: "How undecided the model is: 0 where it is sure, 1 where all labels are as likely.",
+    Uncertainty.FLIPS: "How much the answers to mirrored copies of the image differ (variance); 0 where they agree.",
     ExplainMethod.GRADCAM: "Where the deepest layer saw what spoke for the label; coarse. 1 is the strongest place.",
-    ExplainMethod.GUIDED_BACKPROP: "Which edges spoke for the label: red if brighter is more, blue if darker is.",
-    ExplainMethod.GUIDED_GRADCAM: "Guided backpropagation, only where Grad-CAM is strong.",
+    ExplainMethod.GUIDED_BACKPROP: "Which edges spoke for the label: red if brighter is more of it, blue if darker is.",
+    ExplainMethod.GUIDED_GRADCAM: "Guided backpropagation, only where Grad-CAM is strong; the same colours.",
 }
-_KINDS: tuple[Uncertainty | ExplainMethod, ...] = (*UNCERTAINTY_TITLES, *METHOD_TITLES)
+_KINDS: tuple[HeatKind, ...] = (*UNCERTAINTY_TITLES, *METHOD_TITLES)
+_RUN_TEXT = "Show over the image"
+_PERCENT_PX = 40
 
 
 class HeatPanel(QWidget):
@@ -60,6 +63,8 @@ class HeatPanel(QWidget):
         self._session, self._jobs, self._ask = session, jobs, ask
         self._views: ViewSet | None = None
         self._job: Job | None = None
+        self._choice: ModelChoice | None = None
+        self._is_setting = False
         self.kind, self.label = QComboBox(), QComboBox()
         self.kind.setAccessibleName("Heat")
         self.label.setAccessibleName("Label to explain")
@@ -67,11 +72,16 @@ class HeatPanel(QWidget):
         self.help = wrapped("", Role.MUTED)
         self.problem = wrapped("", Role.ERROR)
         self.problem.hide()
-        self.button = QPushButton("Show it")
+        self.button = QPushButton(_RUN_TEXT)
         self.button.clicked.connect(self._run_or_stop)
-        self.visible = QCheckBox("Show over the image")
-        self.opacity, self.threshold = _slider("Opacity", 100), _slider("Hide below", 95)
+        self.visible = QCheckBox("Visible")
+        self.opacity = _slider("Opacity", "How much the colours cover the image", 100)
+        self.threshold = _slider("Hide below", "Part of the scale below which nothing is coloured", 95)
+        self.peak = QPushButton("Go to the peak")
+        self.peak.setToolTip("Put the crosshair where the map is strongest")
+        self.peak.clicked.connect(self._go_to_peak)
         self.remove = QPushButton("Remove")
+        self.remove.setToolTip("Take the map off the image; it is made again in a moment")
         self.remove.clicked.connect(session.heat.forget)
         self._shown = QWidget()
         self._lay_out()
@@ -88,12 +98,15 @@ class HeatPanel(QWidget):
         self._views = views
         self.problem.hide()
 
-    def take_labels(self, labels: tuple[Label, ...]) -> None:
-        """Another model is chosen: offer its labels."""
+    def take_model(self, choice: ModelChoice | None) -> None:
+        """Another model would be asked: offer its labels."""
+        if choice == self._choice:
+            return
+        self._choice = choice
         self.label.clear()
-        for label in labels:
+        for label in () if choice is None else choice.labels:
             self.label.addItem(label.name, label.value)
-        self.button.setEnabled(bool(labels))
+        self._on_kind()
 
     def toggle(self) -> None:
         """Show or hide the heat there is."""
@@ -112,11 +125,13 @@ class HeatPanel(QWidget):
         shown.setContentsMargins(0, 0, 0, 0)
         shown.setSpacing(GRID_PX)
         line = QHBoxLayout()
+        line.setSpacing(GRID_PX)
         line.addWidget(self.visible, 1)
+        line.addWidget(self.peak)
         line.addWidget(self.remove)
         shown.addRow(line)
-        shown.addRow("Opacity", self.opacity)
-        shown.addRow("Hide below", self.threshold)
+        shown.addRow("Opacity", _with_percent(self.opacity))
+        shown.addRow("Hide below", _with_percent(self.threshold))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID_PX)
@@ -125,13 +140,18 @@ class HeatPanel(QWidget):
             column.addWidget(widget)
 
     def _on_kind(self) -> None:
-        kind = _KINDS[self.kind.currentIndex()]
-        self.help.setText(_HELP[kind])
+        kind, choice = _KINDS[self.kind.currentIndex()], self._choice
+        problem = mirror_problem(choice.spec) if choice is not None and kind is Uncertainty.FLIPS else ""
+        self.help.setText(problem or _HELP[kind])
+        set_role(self.help, Role.WARNING if problem else Role.MUTED)
         self._form.setRowVisible(self.label, isinstance(kind, ExplainMethod))
+        self.button.setEnabled(self._job is not None or (choice is not None and not problem))
 
     def _run_or_stop(self) -> None:
         if self._job is not None:
             self._job.cancel()
+            self.button.setText("Stopping…")
+            self.button.setEnabled(False)
             return
         asked = self._ask()
         if asked is None:
@@ -154,26 +174,31 @@ class HeatPanel(QWidget):
 
     def _on_finished(self) -> None:
         self._job = None
-        self.button.setText("Show it")
+        self.button.setText(_RUN_TEXT)
+        self._on_kind()
+
+    def _go_to_peak(self) -> None:
+        heat = self._session.heat.shown.value
+        if heat is not None and heat.peak_kji is not None and self._views is not None:
+            self._views.go_to(heat.peak_kji)
 
     def _on_heat(self, heat: HeatMap | None) -> None:
         self._shown.setVisible(heat is not None)
+        self.peak.setEnabled(heat is not None and heat.peak_kji is not None)
         overlay = None if self._views is None else self._views.heat.value
         style = HeatStyle() if overlay is None else overlay.style
         self._set(replace(style, visible=True))
 
     def _set(self, style: HeatStyle) -> None:
-        for widget in (self.visible, self.opacity, self.threshold):
-            widget.blockSignals(True)
+        self._is_setting = True
         self.visible.setChecked(style.visible)
         self.opacity.setValue(round(style.opacity * 100))
         self.threshold.setValue(round(style.threshold * 100))
-        for widget in (self.visible, self.opacity, self.threshold):
-            widget.blockSignals(False)
+        self._is_setting = False
 
     def _restyle(self) -> None:
         overlay = None if self._views is None else self._views.heat.value
-        if self._views is not None and overlay is not None:
+        if self._views is not None and overlay is not None and not self._is_setting:
             style = HeatStyle(self.visible.isChecked(), self.opacity.value() / 100, self.threshold.value() / 100)
             self._views.heat.value = overlay.restyled(style)
 
@@ -182,9 +207,23 @@ class HeatPanel(QWidget):
         self.problem.show()
 
 
-def _slider(name: str, largest: int) -> QSlider:
+def _slider(name: str, tip: str, largest: int) -> QSlider:
     slider = QSlider(Qt.Orientation.Horizontal)
     slider.setRange(0, largest)
     slider.setAccessibleName(f"Heat: {name}")
-    slider.setToolTip(name)
+    slider.setToolTip(tip)
     return slider
+
+
+def _with_percent(slider: QSlider) -> QHBoxLayout:
+    """Return a slider with its number beside it."""
+    number = QLabel()
+    number.setFixedWidth(_PERCENT_PX)
+    number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    slider.valueChanged.connect(lambda percent: number.setText(f"{percent} %"))
+    number.setText(f"{slider.value()} %")
+    line = QHBoxLayout()
+    line.setSpacing(GRID_PX)
+    line.addWidget(slider, 1)
+    line.addWidget(number)
+    return line

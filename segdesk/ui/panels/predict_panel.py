@@ -20,13 +20,14 @@ from PySide6.QtWidgets import (
 from segdesk.core.box import Box
 from segdesk.core.events import Change
 from segdesk.errors import SegdeskError
-from segdesk.session import Candidate, Session
+from segdesk.session import Candidate, HeatMap, Session
 from segdesk.ui.actions import Act
 from segdesk.ui.context import Ui
 from segdesk.ui.icons import Glyph
 from segdesk.ui.jobs import Job, error_text
 from segdesk.ui.models.job_text import progress_text
 from segdesk.ui.models.model_choice import ModelChoice, find_choices
+from segdesk.ui.models.model_fit import size_advice
 from segdesk.ui.models.tool_model import ToolModel
 from segdesk.ui.panels.heat_panel import HeatPanel
 from segdesk.ui.panels.judge_draft import JudgeDraft
@@ -54,9 +55,12 @@ class PredictPanel(QWidget):
     -------
     queued
         Cases were put in the queue.
+    unfolded : QWidget
+        This part came into view below the others.
     """
 
     queued = QtSignal()
+    unfolded = QtSignal(QWidget)
 
     def __init__(self, session: Session, tools: ToolModel, ui: Ui, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -88,6 +92,7 @@ class PredictPanel(QWidget):
         self.browse.clicked.connect(ui.actions[Act.MODELS].trigger)
         ui.theme.put_icon(self.browse, Glyph.MODEL)
         self.heat = HeatPanel(session, ui.jobs, self._asked)
+        self.heat.visible.setToolTip(f"Show or hide the map ({ui.actions[Act.HEAT].shortcut().toString()})")
         self.fold = QToolButton()
         self.fold.setText("How sure, and why")
         self.fold.setCheckable(True)
@@ -96,7 +101,9 @@ class PredictPanel(QWidget):
         self.fold.toggled.connect(self._unfold)
         self.heat.hide()
         self._lay_out()
+        tools.roi.changed.connect(self._show_hint)
         session.drafts.candidate.changed.connect(self._on_candidate)
+        session.heat.shown.changed.connect(self._on_heat)
         session.changed.connect(self._on_session)
         self._on_candidate(session.drafts.candidate.value)
         self.find_models()
@@ -178,8 +185,20 @@ class PredictPanel(QWidget):
             roi = candidate.roi
         return None if folder is None else (folder, roi, device)
 
+    def _heat_choice(self) -> ModelChoice | None:
+        """Return the model that heat is made with, as the list knows it."""
+        choices = (self.model.itemData(row) for row in range(self.model.count()))
+        return next((choice for choice in choices if choice.path == self.model_folder), None)
+
+    def _on_heat(self, heat: HeatMap | None) -> None:
+        self._show_hint()
+        if heat is not None and self.fold.isChecked():
+            self.unfolded.emit(self.heat)
+
     def _unfold(self, is_open: bool) -> None:
         self.heat.setVisible(is_open)
+        if is_open:
+            self.unfolded.emit(self.heat)
         self._theme.put_icon(self.fold, Glyph.CHEVRON_DOWN if is_open else Glyph.ARROW_RIGHT)
 
     def _show_page(self, number: int) -> None:
@@ -258,7 +277,8 @@ class PredictPanel(QWidget):
         self.about.setText(text)
         self.run_button.setEnabled(has_choice and self._session.case is not None)
         self.queue_button.setEnabled(has_choice and bool(self._session.cases))
-        self.heat.take_labels(choice.labels if has_choice else ())
+        self.heat.take_model(self._heat_choice())
+        self._show_hint()
 
     def _take_device(self, row: int) -> None:
         self._settings.set("model.device", self.device.itemData(row))
@@ -277,11 +297,28 @@ class PredictPanel(QWidget):
     def _on_candidate(self, candidate: Candidate | None) -> None:
         if self._job is None:
             self._show_page(0 if candidate is None else 2)
-        if candidate is None:
-            self.hint.setText("Drag a box in a view to draft only there; drag its edges to change it.")
-        else:
-            self.hint.setText(f"Draft by {candidate.model}: filled, your mask dotted below it.")
+        if candidate is not None:
             self.judge.show_candidate(candidate)
+        self.heat.take_model(self._heat_choice())
+        self._show_hint()
+
+    def _show_hint(self, roi: Box | None = None) -> None:
+        candidate = self._session.drafts.candidate.value
+        advice = self._advice_on_size() if candidate is None else ""
+        if candidate is not None:
+            is_under_heat = self._session.heat.shown.value is not None
+            how = "outlined below the map." if is_under_heat else "filled, your mask dotted below it."
+            self.hint.setText(f"Draft by {candidate.model}: {how}")
+        else:
+            self.hint.setText(advice or "Drag a box in a view to draft only there; drag its edges to change it.")
+        set_role(self.hint, Role.WARNING if advice else Role.MUTED)
+
+    def _advice_on_size(self) -> str:
+        """Return what to do about an image of very many windows, "" where the run is short."""
+        choice, case = self.model.currentData(), self._session.case
+        if not isinstance(choice, ModelChoice) or case is None:
+            return ""
+        return size_advice(choice.spec, case.labels.geometry, self._tools.roi.value)
 
     def _on_session(self, change: Change, source: object) -> None:
         if change & (Change.VOLUME | Change.PROJECT):

@@ -60,8 +60,8 @@ class StatusBar(QFrame):
         place = views.place_text(index_kji)
         self.place.setText(f"{place}  mm" if place else "")
         self.place.setToolTip(f"Geometry from {views.volume.geometry.source}")
-        name = views.label_text(index_kji)
-        self.value.setText(views.value_text(index_kji) + (f"  ·  {name}" if name else ""))
+        texts = views.value_text(index_kji), views.label_text(index_kji), views.heat_text(index_kji)
+        self.value.setText("  ·  ".join(text for text in texts if text))
 
 
 class _SavedState(QWidget):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -148,16 +147,20 @@ def draw_heat_legend(sheet: Sheet, overlay: HeatOverlay) -> None:
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(QPen(INK, 1))
     painter.drawRect(bar)
-    low, high = overlay.numbers[0], overlay.numbers[-1]
-    written = -math.inf
-    for number in (low, high, *overlay.numbers[1:-1]):
+    (low, low_text), (high, high_text), (middle, middle_text) = overlay.legend
+
+    def write(number: float, text: str) -> None:
         y = bar.bottom() - (number - low) / (high - low) * height
-        is_end = number in (low, high)
-        # A threshold near an end would be written over it.
-        if is_end or min(abs(y - bar.bottom()), abs(y - bar.top()), abs(y - written)) > metrics.height():
-            painter.drawLine(QPointF(bar.right(), y), QPointF(bar.right() + 3, y))
-            draw_text(sheet, f"{number:.3g}", QPointF(bar.right() + 6, y + metrics.capHeight() / 2))
-            written = written if is_end else y
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
+        painter.setPen(QPen(INK, 1))
+        painter.drawLine(QPointF(bar.right(), y), QPointF(bar.right() + 3, y))
+        draw_text(sheet, text, QPointF(bar.right() + 6, y + metrics.capHeight() / 2))
+
+    write(low, low_text)
+    write(high, high_text)
+    # A threshold near an end would be written over it.
+    if min(middle - low, high - middle) / (high - low) * height > metrics.height():
+        write(middle, middle_text)
 
 
 def draw_notice(sheet: Sheet, text: str) -> None:

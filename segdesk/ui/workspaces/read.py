@@ -155,6 +155,7 @@ class ReadWorkspace(QWidget):
         top.addWidget(self._label_place, 1)
         lower = FittedColumn(SIDE_WIDTH_PX)
         lower.set_sections(*self._sections.values(), Section("Your read", self.vote))
+        self.predict.unfolded.connect(lower.reveal)
         upper.setMinimumHeight(UPPER_LEAST_PX)
         side.addWidget(upper, 1)
         side.addWidget(lower)
