@@ -1,7 +1,7 @@
 """The program without a window."""
 
 from segdesk.session.candidate import Candidate
-from segdesk.session.drafts import Drafts
+from segdesk.session.drafts import Drafts, StoredDraft
 from segdesk.session.first_slice import FirstSlice
 from segdesk.session.heat import Heat, HeatMap
 from segdesk.session.panel import Panel, Read
@@ -35,6 +35,7 @@ __all__ = [
     "Scores",
     "Session",
     "SessionSettings",
+    "StoredDraft",
     "Teaching",
     "TimeEstimate",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -19,10 +20,19 @@ from segdesk.edit.editor import Editor
 from segdesk.errors import EditError, UsageError, WorkerError
 from segdesk.session.candidate import Candidate
 from segdesk.session.drafting import Drafting, stored_candidate
+from segdesk.session.judging import Judging
 from segdesk.session.lineage import Lineage
 from segdesk.session.model_choice import resolve_model
 from segdesk.session.state import OpenCase, SessionState
-from segdesk.store.records import MaskRecord, MaskRole
+from segdesk.store.records import JudgementRecord, MaskRecord, MaskRole, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDraft:
+    """A stored draft, and what was decided on it, oldest first, as far as the present reader may know."""
+
+    record: MaskRecord
+    judgements: tuple[JudgementRecord, ...]
 
 
 class Drafts:
@@ -36,8 +46,11 @@ class Drafts:
         Labels of the candidate that `accept_ticked` takes: all it draws, until somebody chooses.
     """
 
-    def __init__(self, state: SessionState, editor: Editor, lineage: Lineage, drafting: Drafting | None) -> None:
+    def __init__(
+        self, state: SessionState, editor: Editor, lineage: Lineage, drafting: Drafting | None, judging: Judging
+    ) -> None:
         self._state = state
+        self._judging = judging
         self._editor = editor
         self._lineage = lineage
         self._drafting = drafting
@@ -84,12 +97,20 @@ class Drafts:
         title = f"Predicting {Path(str(model)).name}"
         return self._state.refreshing(title, Lane.INFERENCE, work, self._proposing(case))
 
-    def stored(self) -> Task[tuple[MaskRecord, ...]]:
-        """Return the task that lists the stored drafts of the open case, newest first."""
-        case, project = self._state.require_case(), self._state.require_project()
+    def stored(self) -> Task[tuple[StoredDraft, ...]]:
+        """Return the task that lists the stored drafts of the open case, newest first.
 
-        def work(report: Progress) -> tuple[MaskRecord, ...]:
-            return tuple(reversed(project.masks.of_case(case.record.id, MaskRole.CANDIDATE)))
+        With what the present reader decided on them, and others as far as the reader may know.
+        """
+        case, project, rater = self._state.require_case(), self._state.require_project(), self._state.require_rater()
+
+        def work(report: Progress) -> tuple[StoredDraft, ...]:
+            told = project.judgements.visible_to(case.record.id, rater.id)
+            records = project.masks.of_case(case.record.id, MaskRole.CANDIDATE)
+            return tuple(
+                StoredDraft(record, tuple(each for each in told if each.draft.sha256 == record.sha256))
+                for record in reversed(records)
+            )
 
         return Task("", Lane.DISK, work)
 
@@ -162,12 +183,13 @@ class Drafts:
         self._take_names(case, candidate, values)
         self._lineage.add(candidate.record.sha256)
         delta = self._editor.apply_labels(f"Accept {candidate.model}", new, box)
+        self._judging.note(candidate, Verdict.ACCEPTED, candidate.values if values is None else values)
         self._drop()
         return delta
 
     def reject(self) -> None:
-        """Put the candidate away; it stays stored with the case."""
-        self._require()
+        """Put the candidate away; it stays stored with the case, and that it was rejected is recorded."""
+        self._judging.note(self._require(), Verdict.REJECTED, ())
         self._drop()
 
     def forget(self) -> None:

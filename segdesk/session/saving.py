@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from segdesk.core.labels import LabelMap
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.edit.editor import Editor
 from segdesk.errors import EditError, SegdeskError
+from segdesk.session.judging import Judging
 from segdesk.session.lineage import Lineage
 from segdesk.session.state import SessionState
 from segdesk.store.records import MaskRecord, MaskRole, RaterRecord
@@ -37,8 +39,9 @@ class Saving:
         Why the last save failed, "" when it did not.
     """
 
-    def __init__(self, state: SessionState, editor: Editor, lineage: Lineage) -> None:
+    def __init__(self, state: SessionState, editor: Editor, lineage: Lineage, judging: Judging) -> None:
         self._state = state
+        self._judging = judging
         self._lineage = lineage
         self._editor = editor
         self._edits = 0
@@ -74,11 +77,17 @@ class Saving:
         Returns
         -------
         save, check : callable
-            `save` runs off-thread and writes what is unsaved now; `check` runs at home
-            and raises EditError if somebody drew in the meantime.
+            `save` runs off-thread and writes what is unsaved now, decisions on drafts too;
+            `check` runs at home and raises EditError if somebody drew in the meantime.
         """
         edits = self._edits
-        save: Callable[[], object] = self._writer() if self.is_dirty.value else _nothing
+        write: Callable[[], object] = self._writer() if self.is_dirty.value else _nothing
+
+        def save() -> None:
+            write()
+            # One that cannot be written stays in memory, and keeps no case shut.
+            with suppress(SegdeskError):
+                self._judging.write()
 
         def check() -> None:
             if self._edits != edits or self._editor.is_stroking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from segdesk.session.drafting import Drafting
 from segdesk.session.drafts import Drafts
 from segdesk.session.export import Export
 from segdesk.session.heat import Heat
+from segdesk.session.judging import Judging
 from segdesk.session.lineage import Lineage
 from segdesk.session.loading import WantedImage, create_project, open_project
 from segdesk.session.mask_import import MaskImport
@@ -31,7 +32,7 @@ from segdesk.session.scores import Scores
 from segdesk.session.settings import SessionSettings
 from segdesk.session.state import OpenCase, SessionState
 from segdesk.session.teaching import Teaching
-from segdesk.store.records import CaseRecord, CaseSummary, RaterKind, RaterRecord
+from segdesk.store.records import CaseRecord, CaseSummary, JudgementRecord, RaterKind, RaterRecord
 
 if TYPE_CHECKING:
     from segdesk.store.project import Project
@@ -60,6 +61,8 @@ class Session:
         Strokes, undo, active label.
     drafts : Drafts
         Predict, accept, reject.
+    judging : Judging
+        Who accepted or rejected which draft; start its `save` when it says `noted`.
     heat : Heat
         Uncertainty and explanations over the open case.
     queue : Queue
@@ -90,10 +93,11 @@ class Session:
         self.settings = settings or SessionSettings()
         state, lineage = SessionState(), Lineage()
         self.editor = Editor(EditHistory(self.settings.undo_mib * MIB))
-        saving = Saving(state, self.editor, lineage)
+        self.judging = Judging(state)
+        saving = Saving(state, self.editor, lineage, self.judging)
         times = RunTimes(self.settings.run_times)
         drafting = None if predictor is None else Drafting(predictor, times)
-        self.drafts = Drafts(state, self.editor, lineage, drafting)
+        self.drafts = Drafts(state, self.editor, lineage, drafting, self.judging)
         self.heat = Heat(state, predictor, insight, times)
         self.queue = Queue(state, drafting)
         self.panel = Panel(state, saving)
@@ -139,6 +143,11 @@ class Session:
     def cases(self) -> tuple[CaseSummary, ...]:
         """Rows of the case list, as last read from the project."""
         return self._state.view.summaries
+
+    @property
+    def decisions(self) -> Mapping[str, JudgementRecord]:
+        """What the present reader decided on the newest draft of each case, by the case's id."""
+        return self._state.view.decisions.by_case
 
     @property
     def raters(self) -> tuple[RaterRecord, ...]:
@@ -234,6 +243,7 @@ class Session:
         Raises
         ------
         SaveFailed
-            If the mask has edits that are not saved.
+            If the mask has edits that are not saved, or a decision on a draft cannot be written.
         """
+        self.judging.write()
         self._opening.close()

@@ -92,7 +92,8 @@ class SessionState:
         if (votes.case_id, votes.rater_id) != (case_id, rater_id):
             kept = self.view.case_votes
             votes = kept if (kept.case_id, kept.rater_id) == (case_id, rater_id) else CaseVotes()
-        self.view = replace(view, case_votes=votes)
+        decisions = view.decisions if view.decisions.rater_id == rater_id else self.view.decisions
+        self.view = replace(view, case_votes=votes, decisions=decisions)
 
     def refreshing(self, title: str, lane: Lane, work: Callable[[Progress], T], apply: Callable[[T], None]) -> Task[T]:
         """Return a task that reads the project's lists again after `work` and shows them before `apply`."""

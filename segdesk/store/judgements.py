@@ -110,9 +110,15 @@ class JudgementStore:
             return _records(session, query)
 
     def last_by(self, rater_id: str) -> dict[str, JudgementRecord]:
-        """Return a reader's own last judgement of each case, by the case's id."""
+        """Return a reader's own last judgement of the newest draft of each case, by the case's id."""
+        newest = select(func.max(MaskRow.id)).where(MaskRow.role == MaskRole.CANDIDATE.value).group_by(MaskRow.case_id)
+        query = (
+            select(JudgementRow)
+            .join(MaskRow, MaskRow.sha256 == JudgementRow.mask_sha256)
+            .where(JudgementRow.rater_id == rater_id, MaskRow.id.in_(newest))
+            .order_by(JudgementRow.id)
+        )
         with self._database.reading() as session:
-            query = select(JudgementRow).where(JudgementRow.rater_id == rater_id).order_by(JudgementRow.id)
             return {record.draft.case_id: record for record in _records(session, query)}
 
     def counts(self) -> tuple[DraftCounts, ...]:

@@ -1,6 +1,8 @@
-"""Saves the working mask soon after each edit."""
+"""Saves the working mask soon after each edit, and what is decided on drafts at once."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -34,12 +36,19 @@ class Autosave(QObject):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._save)
         session.editor.edited.connect(self._on_edited)
+        session.judging.noted.connect(self._save_decisions)
 
     def flush(self) -> None:
         """Save now, here, before the window closes; a failure leaves the mask dirty."""
         self._timer.stop()
         if self._session.is_dirty.value and self._session.case is not None:
             self._session.save_labels().run()
+        if self._session.judging.waiting and self._session.project is not None:
+            with suppress(SegdeskError):
+                self._session.judging.save().run()
+
+    def _save_decisions(self) -> None:
+        self._jobs.start(self._session.judging.save())
 
     def _on_edited(self, name: str) -> None:
         self._timer.start(WAIT_MS)

@@ -67,9 +67,9 @@ def test_what_the_queue_drafted_is_proposed_later_and_accepted(session, cases, m
     session.queue.add(cases, model, "toy", roi=Box((0, 0, 0), (6, 24, 20)))
     session.queue.run_all()
     session.open_case(cases[1]).run()
-    (record,) = session.drafts.stored().run()
-    assert record == session.queue.rows[1].record
-    candidate = session.drafts.recall(record).run()
+    (draft,) = session.drafts.stored().run()
+    assert draft.record == session.queue.rows[1].record
+    candidate = session.drafts.recall(draft.record).run()
     assert session.drafts.candidate.value is candidate
     assert candidate.roi == Box((0, 0, 0), (6, 24, 20))
     session.drafts.accept()

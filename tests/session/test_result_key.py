@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry, SliceStackGeometry
-from segdesk.core.prediction import EngineChoice, Precision, PredictOptions, Uncertainty
+from segdesk.core.prediction import PredictOptions, Uncertainty
 from segdesk.core.volume import IntensityUnit, Volume, Window
 from segdesk.errors import Warn
 from segdesk.session import result_key as module
@@ -38,9 +39,9 @@ OPTIONS = PredictOptions()
 
 OTHER_OPTIONS: dict[str, Any] = {
     "device": "cpu", "overlap": 0.25, "roi": Box((0, 0, 0), (1, 2, 3)), "flips": True, "probabilities": True,
-    "uncertainty": Uncertainty.ENTROPY, "engine": EngineChoice.TORCH, "precision": Precision.FP32,
+    "uncertainty": Uncertainty.ENTROPY,
 }  # fmt: skip
-"""Another value of every field; a new field must be given one here."""
+"""Another value of every field; a new field that is no choice must be given one here."""
 
 OTHER_IMAGE: dict[str, Any] = {
     "array": VOLUME.array + 1, "geometry": Geometry.from_spacing((2, 3, 4), (2.0, 1.0, 1.5)), "unit": IntensityUnit.HU,
@@ -76,8 +77,10 @@ def test_the_same_question_has_the_same_key() -> None:
 
 @pytest.mark.parametrize("name", [each.name for each in fields(PredictOptions)])
 def test_every_option_makes_another_key_unless_it_is_declared_without_influence(name: str) -> None:
-    changed = replace(OPTIONS, **{name: OTHER_OPTIONS[name]})
-    assert getattr(changed, name) != getattr(OPTIONS, name)
+    present = getattr(OPTIONS, name)
+    others = [each for each in type(present) if each is not present] if isinstance(present, Enum) else []
+    changed = replace(OPTIONS, **{name: others[0] if others else OTHER_OPTIONS[name]})
+    assert getattr(changed, name) != present
     assert (key(options=changed) == key()) == (name in module.OPTIONS_WITHOUT_INFLUENCE)
 
 

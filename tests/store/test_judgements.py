@@ -103,12 +103,16 @@ def test_while_a_case_is_read_blind_a_reader_sees_only_the_own_judgements(projec
     assert project.judgements.visible_to(case.id, cem.id) == ()
 
 
-def test_a_readers_last_word_on_each_case(project, case, draft, judge):
-    judge("Ann", draft(1), Verdict.REJECTED)
-    last = judge("Ann", draft(2))
-    judge("Bob", draft(2), Verdict.REJECTED)
+def test_a_readers_last_word_on_the_newest_draft_of_each_case(project, case, draft, judge):
+    record = draft(1)
+    judge("Ann", record, Verdict.REJECTED)
+    last = judge("Ann", record)
+    judge("Bob", record, Verdict.REJECTED)
     assert project.judgements.last_by(last.rater.id) == {case.id: last}
     assert project.judgements.last_by("nobody") == {}
+    newer = draft(2)
+    assert project.judgements.last_by(last.rater.id) == {}
+    assert project.judgements.last_by(judge("Ann", newer).rater.id).keys() == {case.id}
 
 
 def test_drafts_are_counted_by_what_became_of_them(project, draft, judge):

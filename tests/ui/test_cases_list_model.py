@@ -5,7 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from segdesk.store.records import CaseRecord, CaseStatus, CaseSummary, ChannelRecord
+from segdesk.core.provenance import OriginKind
+from segdesk.store.records import (
+    CaseRecord,
+    CaseStatus,
+    CaseSummary,
+    ChannelRecord,
+    JudgementRecord,
+    MaskRecord,
+    MaskRole,
+    RaterKind,
+    RaterRecord,
+    Verdict,
+)
 from segdesk.ui.models.case_list_model import CASE_COLUMNS, CaseFilter, CaseListModel
 
 
@@ -121,3 +133,33 @@ def test_an_agreed_case_with_disputes_says_so_and_comes_late(model: CaseListMode
     reasons = {row.case.name: row.reason for row in model.rows}
     assert reasons["disputed"] == "Agreed, with 4 disputes to look at"
     assert reasons["agreed"] == "Agreed, nothing to do"
+
+
+def decision(name: str, verdict: Verdict, taken: tuple[int, ...] = ()) -> JudgementRecord:
+    when = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    draft = MaskRecord("a" * 64, name, None, MaskRole.CANDIDATE, OriginKind.MODEL, "toy@1", (), {}, "b" * 64, when)
+    ann = RaterRecord("r", "Ann", RaterKind.HUMAN, 1.0)
+    return JudgementRecord(1, draft, ann, verdict, taken, (1, 2), when, "", "c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("told", "text", "reason", "tip"),
+    [
+        (None, "yes", "Draft to correct, 3 reads missing", "A model's draft is stored"),
+        (decision("a", Verdict.REJECTED), "rejected", "Draft rejected, 3 reads missing", "toy@1: rejected by you, "),
+        (decision("a", Verdict.ACCEPTED, (1, 2)), "accepted", "Draft accepted, 3 reads missing", "toy@1: accepted by"),
+        (
+            decision("a", Verdict.ACCEPTED, (2,)), "in part", "Draft accepted, 3 reads missing",
+            "toy@1: accepted in part (labels 2 of 2) by you, ",
+        ),
+    ],
+)  # fmt: skip
+def test_a_row_says_what_the_reader_decided_on_the_draft(
+    told: JudgementRecord | None, text: str, reason: str, tip: str
+) -> None:
+    model = CaseListModel()
+    model.set_summaries([summary("a", draft=True)], {} if told is None else {"a": told})
+    (column,) = (each for each in CASE_COLUMNS if each.title == "Draft")
+    assert column.text(model.rows[0]) == text
+    assert model.rows[0].reason == reason
+    assert column.tip(model.rows[0]).startswith(tip)

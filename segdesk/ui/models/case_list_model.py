@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from segdesk.core.events import Signal
-from segdesk.store.records import CaseRecord, CaseStatus, CaseSummary
+from segdesk.store.records import CaseRecord, CaseStatus, CaseSummary, JudgementRecord, Verdict
 from segdesk.ui.models.columns import Column
+from segdesk.ui.models.draft_text import decision_sentence, decision_word
 from segdesk.ui.models.number_text import UNDEFINED, count, size_kji
 
+NO_DECISIONS: Mapping[str, JudgementRecord] = MappingProxyType({})
 STATUS_WORDS = {
     CaseStatus.NEW: "Not read",
     CaseStatus.READING: "Being read",
@@ -42,11 +45,14 @@ class CaseRow:
         How much the next step on this case is worth, in [0, 1]; the list starts with the greatest.
     reason : str
         Why it is worth that, in words.
+    decision : JudgementRecord, optional
+        What the present reader decided on the newest draft.
     """
 
     summary: CaseSummary
     value: float
     reason: str
+    decision: JudgementRecord | None = None
 
     @property
     def case(self) -> CaseRecord:
@@ -117,9 +123,11 @@ class CaseListModel:
             self._search = words
             self.changed.emit()
 
-    def set_summaries(self, summaries: Iterable[CaseSummary]) -> None:
-        """Take what the project says about its cases."""
-        rows = (_row(summary) for summary in summaries)
+    def set_summaries(
+        self, summaries: Iterable[CaseSummary], decisions: Mapping[str, JudgementRecord] = NO_DECISIONS
+    ) -> None:
+        """Take what the project says about its cases, and what the present reader decided on their drafts."""
+        rows = (_row(summary, decisions.get(summary.case.id)) for summary in summaries)
         self._rows = tuple(sorted(rows, key=lambda row: (-row.value, row.case.name.casefold())))
         self.changed.emit()
 
@@ -137,12 +145,12 @@ class CaseListModel:
         return " · ".join(parts)
 
 
-def _row(summary: CaseSummary) -> CaseRow:
-    value, reason = next_step(summary)
-    return CaseRow(summary, value, reason)
+def _row(summary: CaseSummary, decision: JudgementRecord | None) -> CaseRow:
+    value, reason = next_step(summary, decision)
+    return CaseRow(summary, value, reason, decision)
 
 
-def next_step(summary: CaseSummary) -> tuple[float, str]:
+def next_step(summary: CaseSummary, decision: JudgementRecord | None = None) -> tuple[float, str]:
     """Return how much the next step on a case is worth, and what it is.
 
     Merging what is fully read comes first (one click settles what several readers paid for),
@@ -166,8 +174,11 @@ def next_step(summary: CaseSummary) -> tuple[float, str]:
         return 1.0, "All reads are in, merge them"
     if summary.reads_done:
         return 0.5 + 0.3 * summary.reads_done / summary.reads_needed, f"{count(missing, 'read')} missing"
+    if decision is not None and decision.verdict is Verdict.REJECTED:
+        return 0.3, f"Draft rejected, {count(missing, 'read')} missing"
     if summary.has_draft:
-        return 0.4, f"Draft to correct, {count(missing, 'read')} missing"
+        state = "accepted" if decision is not None else "to correct"
+        return 0.4, f"Draft {state}, {count(missing, 'read')} missing"
     return 0.3, f"Untouched, {count(missing, 'read')} missing"
 
 
@@ -192,6 +203,19 @@ def _disputes_text(row: CaseRow) -> str:
     return UNDEFINED if row.summary.disputes is None else str(row.summary.disputes)
 
 
+def _draft_text(row: CaseRow) -> str:
+    if row.decision is not None:
+        return decision_word(row.decision)
+    return "yes" if row.summary.has_draft else UNDEFINED
+
+
+def _draft_tip(row: CaseRow) -> str:
+    if row.decision is not None:
+        when = f"{row.decision.created.astimezone():%Y-%m-%d %H:%M}"
+        return f"{row.decision.draft.author}: {decision_sentence(row.decision)} by you, {when}"
+    return "A model's draft is stored" if row.summary.has_draft else "No model has drafted this case yet"
+
+
 def _disputes_tip(row: CaseRow) -> str:
     return "No consensus has been built yet" if row.summary.disputes is None else ""
 
@@ -208,9 +232,8 @@ CASE_COLUMNS: tuple[Column[CaseRow], ...] = (
         help="Readers who voted / readers the project asks for", is_number=True, width_px=72,
     ),
     Column(
-        "Draft", lambda row: "yes" if row.summary.has_draft else UNDEFINED,
-        tip=lambda row: "A model's draft is stored" if row.summary.has_draft else "No model has drafted this case yet",
-        width_px=72,
+        "Draft", lambda row: _draft_text(row), tip=lambda row: _draft_tip(row),
+        help="A stored draft, and what you decided on the newest one", width_px=88,
     ),
     Column(
         "Disputes", _disputes_text, lambda row: float(row.summary.disputes or 0), _disputes_tip, is_number=True,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from segdesk.core.events import Change
-from segdesk.session import Candidate, Session
+from segdesk.session import Candidate, Session, StoredDraft
 from segdesk.store.records import MaskRecord
 from segdesk.ui.jobs import Jobs
+from segdesk.ui.models.draft_text import draft_text, draft_tip
 from segdesk.ui.theme import GRID_PX
 
 
@@ -60,12 +62,13 @@ class StoredDrafts(QWidget):
         if change & (Change.CANDIDATE | Change.VOLUME | Change.PROJECT):
             self.reload()
 
-    def _on_drafts(self, records: tuple[MaskRecord, ...]) -> None:
-        case = self._session.case
+    def _on_drafts(self, drafts: tuple[StoredDraft, ...]) -> None:
+        case, rater = self._session.case, self._session.rater.value
         self.choice.clear()
-        for record in records:
-            if case is not None and record.case_id == case.record.id:
-                self.choice.addItem(f"{record.created.astimezone():%d %b %H:%M}  {record.author}", record)
+        for draft in drafts:
+            if case is not None and rater is not None and draft.record.case_id == case.record.id:
+                self.choice.addItem(draft_text(draft, rater.id), draft.record)
+                self.choice.setItemData(self.choice.count() - 1, draft_tip(draft), Qt.ItemDataRole.ToolTipRole)
         self._show(self._session.drafts.candidate.value)
         if self._is_wanted and self.choice.count():
             self._is_wanted = False

@@ -80,7 +80,7 @@ class CasesWorkspace(QWidget):
             self._reload()
 
     def _reload(self) -> None:
-        self.model.set_summaries(self._session.cases)
+        self.model.set_summaries(self._session.cases, self._session.decisions)
         page = (
             self.no_project if self._session.project is None else self.no_cases if not self.model.rows else self._page
         )
