@@ -52,7 +52,12 @@ def import_(
     source: SourceArgument,
     name: Annotated[str | None, typer.Option(help="Name of the model and its folder.")] = None,
     contract: ContractOption = None,
-    fold: Annotated[str | None, typer.Option(help="Fold of an nnU-Net folder: 0 to 4, or all.")] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            help="Folds of an nnU-Net folder, for example 0,2 or all (the one of all cases); without it every one."
+        ),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", help="Folder of models it goes to; your own models by default.")
     ] = None,

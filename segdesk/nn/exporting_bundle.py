@@ -125,7 +125,7 @@ def _check_written(folder: Path, weights: dict[str, Tensor]) -> None:
     """Read the bundle as a stranger's, and compare its weights bit for bit."""
     try:
         found = inspect_foreign(folder)
-        tensors = read_checkpoint(found.weights, None).tensors
+        tensors = read_checkpoint(found.weights[0], None).tensors
     except SegdeskError as exc:
         raise WriteError(f"The bundle does not read back ({exc.message})", code="verify_failed", path=folder) from exc
     is_same = tensors.keys() == weights.keys() and all(torch.equal(tensors[name], weights[name]) for name in weights)

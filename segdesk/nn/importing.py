@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,10 +22,11 @@ from segdesk.nn.importing_limits import limit_this_process
 from segdesk.nn.importing_names import in_our_axes, names_of_nnunet, without_training_heads, without_wrapper
 from segdesk.nn.importing_read import Checkpoint, read_checkpoint
 from segdesk.nn.loaded_model import windows_of
+from segdesk.nn.networks.ensemble import joined_weights
 from segdesk.nn.networks.registry import network_of
 from segdesk.zoo.foreign.conversion import OUTPUT_NAME, ConversionJob, ConversionResult, read_job, write_result
 from segdesk.zoo.foreign.found import one_line
-from segdesk.zoo.spec import FlipAxis, ModelSpec
+from segdesk.zoo.spec import FLIP_AXES, FlipAxis, ModelSpec
 from segdesk.zoo.weights_header import MAX_WEIGHT_BYTES
 
 
@@ -32,7 +34,8 @@ def convert(job: ConversionJob, out: Path) -> ConversionResult:
     """Fit foreign weights into our network and write them as safetensors.
 
     Every tensor of the network must be there with its shape, and none may be left over; the
-    network then answers one small random image.
+    network then answers one small random image. Each file is a network of its own, opened after
+    the one before it is closed; several become the members of one model.
 
     Parameters
     ----------
@@ -46,16 +49,46 @@ def convert(job: ConversionJob, out: Path) -> ConversionResult:
     ImportRefused, BadModelFolder, ModelError
         If the file holds more than tensors, or they do not fit.
     """
-    checkpoint = read_checkpoint(job.weights, job.state_dict)
-    _check_words(job, checkpoint)
     wanted = _shapes_of(job.spec)
+    parts = [_member(job, path, wanted) for path in job.weights]
+    joined = joined_weights([part.network.state_dict() for part in parts])
+    # Some networks name a tensor twice; safetensors stores each name on its own.
+    save_file({name: tensor.clone().contiguous() for name, tensor in joined.items()}, out)
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return ConversionResult(tensors=len(joined), notes=notes, flip_axes=_common_axes(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One network with its weights, and what its file said of it."""
+
+    network: nn.Module
+    notes: tuple[str, ...]
+    flip_axes: tuple[FlipAxis, ...] | None
+
+
+def _member(job: ConversionJob, path: Path, wanted: Mapping[str, Tensor]) -> _Member:
+    """Fit one file into one network, which answers then."""
+    checkpoint = read_checkpoint(path, job.state_dict)
+    _check_words(job, path, checkpoint)
     foreign = dict(in_our_axes(_named(job, checkpoint.tensors, wanted), job.axes))
     _check_fit(foreign, wanted, job.spec)
     network = _filled(foreign, job.spec)
     _check_answer(network, job.spec)
-    # Some networks name a tensor twice; safetensors stores each name on its own.
-    save_file({name: tensor.clone().contiguous() for name, tensor in network.state_dict().items()}, out)
-    return ConversionResult(tensors=len(foreign), notes=_notes(checkpoint), flip_axes=_flip_axes(job, checkpoint))
+    return _Member(network, _notes(checkpoint), _flip_axes(job, checkpoint))
+
+
+def _common_axes(parts: Sequence[_Member]) -> tuple[FlipAxis, ...] | None:
+    """Return the axes along which every network was mirrored; None where one does not say."""
+    said = [part.flip_axes for part in parts]
+    if any(axes is None for axes in said):
+        return None
+    return tuple(axis for axis in FLIP_AXES if all(axis in (axes or ()) for axes in said))
+
+
+def _single(spec: ModelSpec) -> ModelSpec:
+    """Return the model as if it had one network."""
+    return spec.model_copy(update={"members": 1})
 
 
 def _named(job: ConversionJob, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -66,7 +99,7 @@ def _named(job: ConversionJob, tensors: Mapping[str, Tensor], wanted: Mapping[st
     return without_training_heads(named) if job.spec.network.name == "dyn_unet" else named
 
 
-def _check_words(job: ConversionJob, checkpoint: Checkpoint) -> None:
+def _check_words(job: ConversionJob, path: Path, checkpoint: Checkpoint) -> None:
     """Refuse a checkpoint that says of itself that it is another one."""
     words = checkpoint.words.get("init_args")
     for key, value in job.expected:
@@ -75,7 +108,7 @@ def _check_words(job: ConversionJob, checkpoint: Checkpoint) -> None:
             raise ImportRefused(
                 f"The checkpoint is one of {key} {one_line(said, 40)!r}, the folder says {value[:40]!r}; "
                 f"declare the {key} in a contract file.",
-                path=job.weights,
+                path=path,
             )
 
 
@@ -89,16 +122,16 @@ def _flip_axes(job: ConversionJob, checkpoint: Checkpoint) -> tuple[FlipAxis, ..
     said = checkpoint.words.get("inference_allowed_mirroring_axes")
     if job.names != "nnunet" or not isinstance(said, list | tuple):
         return None
-    letters: tuple[FlipAxis, ...] = ("k", "j", "i")
     ours = {job.axes[axis] for axis in said if type(axis) is int and 0 <= axis < len(job.axes)}
-    return tuple(letters[3 - len(job.axes) + axis] for axis in sorted(ours))
+    return tuple(FLIP_AXES[3 - len(job.axes) + axis] for axis in sorted(ours))
 
 
 def _shapes_of(spec: ModelSpec) -> dict[str, Tensor]:
     """Return the network's tensors without content: nothing is allocated before all shapes fit."""
     with torch.device("meta"):
-        wanted = network_of(spec).state_dict()
-    if sum(tensor.numel() * tensor.element_size() for tensor in wanted.values()) > MAX_WEIGHT_BYTES:
+        wanted = network_of(_single(spec)).state_dict()
+    size = sum(tensor.numel() * tensor.element_size() for tensor in wanted.values())
+    if size * spec.members > MAX_WEIGHT_BYTES:
         raise ImportRefused(f"The network would have more than {MAX_WEIGHT_BYTES >> 30} GiB of weights.")
     return wanted
 
@@ -120,7 +153,7 @@ def _check_fit(foreign: Mapping[str, Tensor], wanted: Mapping[str, Tensor], spec
 
 def _filled(foreign: Mapping[str, Tensor], spec: ModelSpec) -> nn.Module:
     """Return the network with the weights in it, each of them checked."""
-    network = network_of(spec).eval().requires_grad_(requires_grad=False)
+    network = network_of(_single(spec)).eval().requires_grad_(requires_grad=False)
     network.load_state_dict(foreign, strict=True)
     for name, tensor in network.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
@@ -155,7 +188,7 @@ def run(folder: Path) -> ConversionResult:
     """Do the job of a folder; every failure becomes a result."""
     try:
         job = read_job(folder)
-        limit_this_process(job.weights.stat().st_size)
+        limit_this_process(sum(path.stat().st_size for path in job.weights))
         return convert(job, folder / OUTPUT_NAME)
     except SegdeskError as exc:
         return ConversionResult(error=exc.to_json())

@@ -109,9 +109,9 @@ class ModelImporter:
         contract = found.contract.completed_by(declared)
         report(0, 0, "Reading the weights' hash")
         source_hash = _sha256(found.weights, report)
-        spec = contract.to_spec(_record(found, source_hash, ()))
+        spec = contract.to_spec(_record(found, source_hash, ())).model_copy(update={"members": len(found.weights)})
         job = ConversionJob(
-            weights=found.weights.absolute(),
+            weights=tuple(each.absolute() for each in found.weights),
             spec=spec,
             names="nnunet" if found.format == "nnunet-v2" else "ours",
             axes=_axes(found, contract, spec),
@@ -209,17 +209,26 @@ def _axes(found: FoundModel, contract: ModelContract, spec: ModelSpec) -> tuple[
 def _record(found: FoundModel, source_hash: str, more: tuple[str, ...]) -> ImportRecord:
     notes = (*found.notes, *more)
     return ImportRecord(
-        format=found.format, source=one_line(found.weights.name), source_sha256=source_hash, notes=notes[:64]
+        format=found.format, source=one_line(_names(found.weights)), source_sha256=source_hash, notes=notes[:64]
     )
 
 
-def _sha256(path: Path, report: Progress) -> str:
-    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            done += len(block)
-            report(done, total, "Reading the weights' hash")
+def _names(weights: Sequence[Path]) -> str:
+    """Return the name of a file; of several, which all may have the same, also those of their folders."""
+    if len(weights) == 1:
+        return weights[0].name
+    return ", ".join(f"{path.parent.name}/{path.name}" for path in weights)
+
+
+def _sha256(paths: Sequence[Path], report: Progress) -> str:
+    """Hash the bytes of all files, one after the other."""
+    digest, done, total = hashlib.sha256(), 0, sum(path.stat().st_size for path in paths)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+                done += len(block)
+                report(done, total, "Reading the weights' hash")
     return digest.hexdigest()
 
 

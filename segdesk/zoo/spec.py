@@ -14,6 +14,9 @@ from segdesk.zoo.allowed_networks import ALLOWED_NETWORKS
 FORMAT_VERSION = 1
 """Version of the layout of ``model.json`` that this segdesk writes and reads."""
 
+MOST_MEMBERS = 16
+"""Networks a model folder may hold."""
+
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A name that is safe as a file name: no separator, no leading dot."""
 
@@ -170,9 +173,9 @@ class ImportRecord(Record):
     format : str
         "monai-bundle", "nnunet-v2" or "state-dict".
     source : str
-        Name of the file of weights.
+        Name of the file of weights; of several, their names with their folders.
     source_sha256 : str
-        Hash of that file, as it was imported.
+        Hash of that file, as it was imported; of several, of their bytes one after the other.
     notes : tuple of str
         What differs from how its makers run it.
     """
@@ -250,7 +253,7 @@ class ModelSpec(Record):
     slice_context: SliceContext = 0
     views: Views = ("k",)
     network: NetworkSpec
-    members: Annotated[int, Field(ge=1, le=16)] = 1
+    members: Annotated[int, Field(ge=1, le=MOST_MEMBERS)] = 1
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=32)]
     labels: Annotated[tuple[LabelSpec, ...], Field(min_length=1, max_length=255)]
     spacing_kji_mm: tuple[Millimetre, Millimetre, Millimetre] | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from segdesk.errors import ImportRefused, ModelError
+from segdesk.errors import ImportRefused, ModelError, UsageError
 from segdesk.nn.loaded_model import load_model
 from segdesk.nn.networks.registry import build_network, network_named
 from segdesk.zoo.spec import NetworkSpec
@@ -135,17 +136,123 @@ def test_a_configuration_may_inherit(folder: Path, import_here: Import) -> None:
     assert import_here(folder, "made").spec.spacing_kji_mm == (2.0, 2.0, 2.0)
 
 
-def test_one_of_several_folds_is_taken_and_said(folder: Path, import_here: Import) -> None:
-    shutil.copytree(folder / "fold_0", folder / "fold_3")
-    (folder / "fold_3" / "checkpoint_final.pth").rename(folder / "fold_3" / "checkpoint_best.pth")
-    first = import_here(folder, "first").spec.imported
-    other = import_here(folder, "other", fold="3").spec.imported
+def _checkpoint(folder: Path, fold: str) -> Path:
+    return folder / f"fold_{fold}" / "checkpoint_final.pth"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    scalar = np.float64(0).__reduce__()[0]
+    with torch.serialization.safe_globals([scalar, np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]):
+        return torch.load(path, weights_only=True)
+
+
+def _add_fold(folder: Path, fold: str, shift: torch.Tensor, **words: Any) -> None:
+    """A fold whose network answers as that of fold 0, with every class's logit moved."""
+    content = _read(_checkpoint(folder, "0"))
+    content["network_weights"] = {
+        name: tensor + shift if name == "decoder.seg_layers.1.bias" else tensor
+        for name, tensor in content["network_weights"].items()
+    }
+    _checkpoint(folder, fold).parent.mkdir()
+    torch.save({**content, **words}, _checkpoint(folder, fold))
+
+
+_SHIFTS = {
+    "1": torch.tensor([0.0, 2.0, -1.0]),
+    "3": torch.tensor([-3.0, 0.0, 1.0]),
+    "all": torch.tensor([1.0, 1.0, -4]),
+}
+
+
+@pytest.fixture
+def folds(folder: Path) -> Path:
+    """Folds 0, 1, 3 and all."""
+    for name, shift in _SHIFTS.items():
+        _add_fold(folder, name, shift)
+    return folder
+
+
+def _probabilities(folds: Sequence[str]) -> torch.Tensor:
+    """The mean over folds, from nnU-Net's own recorded logits."""
+    recorded = load_file(_FOLDERS["plain"] / "answer.safetensors")["logits"]
+    shifts = [_SHIFTS.get(name, torch.zeros(3)) for name in folds]
+    return torch.stack([(recorded + each[:, None, None, None]).softmax(dim=1) for each in shifts]).mean(dim=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [(None, ["0", "1", "3", "all"]), ("0,3", ["0", "3"]), ("all, 1, 1", ["all", "1"]), ("all", ["all"])],
+)
+def test_folds_answer_together_with_their_mean(
+    asked: str | None, taken: list[str], folds: Path, import_here: Import
+) -> None:
+    made = import_here(folds, "made", **({} if asked is None else {"fold": asked}))
+    assert made.spec.members == len(taken)
+    image = turned_back(load_file(_FOLDERS["plain"] / "answer.safetensors")["image"], _AXES["plain"])
+    with torch.inference_mode():
+        found = turned(load_model(made).network(image), _AXES["plain"]).softmax(dim=1)
+    torch.testing.assert_close(found, _probabilities(taken), atol=1e-5, rtol=1e-5)
+
+
+def test_it_is_told_which_folds_were_taken(folds: Path, import_here: Import) -> None:
+    _checkpoint(folds, "3").rename(folds / "fold_3" / "checkpoint_best.pth")
+    every = import_here(folds, "every").spec.imported
+    assert every is not None
+    assert any("All folds were taken (0, 1, 3, all): 4 networks" in note for note in every.notes)
+    assert any("averages the logits" in note for note in every.notes)
+    assert any("weights of fold_3 are checkpoint_best.pth" in note for note in every.notes)
+    assert every.source.startswith("fold_0/checkpoint_final.pth, fold_1/")
+    paths = [_checkpoint(folds, "0"), _checkpoint(folds, "1"), folds / "fold_3" / "checkpoint_best.pth"]
+    content = b"".join(path.read_bytes() for path in [*paths, _checkpoint(folds, "all")])
+    assert every.source_sha256 == hashlib.sha256(content).hexdigest()
+    some = import_here(folds, "some", fold="0,1").spec.imported
+    assert some is not None
+    assert any("2 of 4 folds were taken (0, 1)" in note for note in some.notes)
+    one = import_here(folds, "one", fold="3").spec.imported
+    assert one is not None
+    assert one.source == "checkpoint_best.pth"
+    assert any("Of 4 folds, fold_3 alone" in note for note in one.notes)
+
+
+def test_folds_that_are_not_there_or_too_many_are_refused(folds: Path, import_here: Import) -> None:
+    with pytest.raises(ImportRefused, match="no fold_4 here; there are fold_0, fold_1, fold_3, fold_all") as caught:
+        import_here(folds, "none", fold="1,4")
+    assert caught.value.code == "not_found"
+    for number in range(20, 34):
+        shutil.copytree(folds / "fold_1", folds / f"fold_{number}")
+    with pytest.raises(ImportRefused, match="18 folds are more than"):
+        import_here(folds, "many")
+    for text in ("0;1", "0,", "best", "-1"):
+        with pytest.raises(UsageError, match="fold"):
+            import_here(folds, "odd", fold=text)
+
+
+def test_one_damaged_fold_refuses_all(folds: Path, import_here: Import, tmp_path: Path) -> None:
+    torch.save({"network_weights": {"a": torch.ones(1)}}, _checkpoint(folds, "3"))
+    with pytest.raises(ImportRefused, match="no place"):
+        import_here(folds, "made")
+    torch.save({"network_weights": Path("a")}, _checkpoint(folds, "1"))
+    with pytest.raises(ImportRefused, match="refers to"):
+        import_here(folds, "made")
+    assert not (tmp_path / "imported" / "made").exists()
+
+
+@pytest.mark.parametrize("axes", [(0, 2), (1,)])
+def test_mirrored_along_the_axes_all_folds_know(axes: tuple[int, ...], folder: Path, import_here: Import) -> None:
+    _add_fold(folder, "1", torch.zeros(3), inference_allowed_mirroring_axes=axes)
+    first = import_here(folder, "first", fold="0").spec.flip_axes
+    other = import_here(folder, "other", fold="1").spec.flip_axes
+    both = import_here(folder, "both").spec.flip_axes
     assert first is not None
     assert other is not None
-    assert any("Of 2 folds, fold_0 alone" in note for note in first.notes)
-    assert other.source == "checkpoint_best.pth"
-    with pytest.raises(ImportRefused, match="no fold_4"):
-        import_here(folder, "none", fold="4")
+    assert both is not None
+    assert set(both) == set(first) & set(other)
+    assert len(other) == len(axes)
+
+
+def test_a_fold_that_does_not_say_how_it_was_mirrored_leaves_it_open(folder: Path, import_here: Import) -> None:
+    _add_fold(folder, "1", torch.zeros(3), inference_allowed_mirroring_axes=None)
+    assert import_here(folder, "both").spec.flip_axes is None
 
 
 def test_a_folder_of_another_name_needs_its_configuration_only_where_there_is_a_choice(
@@ -171,10 +278,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(folder: Path, import_h
 
 
 def test_twins_in_the_checkpoint_must_be_equal(folder: Path, import_here: Import) -> None:
-    path = folder / "fold_0" / "checkpoint_final.pth"
-    scalar = np.float64(0).__reduce__()[0]
-    with torch.serialization.safe_globals([scalar, np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]):
-        content = torch.load(path, weights_only=True)
+    path = _checkpoint(folder, "0")
+    content = _read(path)
     name = "decoder.encoder.stages.0.0.convs.0.conv.weight"
     content["network_weights"][name] = content["network_weights"][name] + 1
     torch.save(content, path)

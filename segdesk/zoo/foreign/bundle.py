@@ -94,7 +94,7 @@ def _found(
     own = table_at(metadata, CONTRACT_KEY)
     if own is not None:
         contract = contract.completed_by(_own_contract(own))
-    return FoundModel("monai-bundle", _weights(folder), contract, notes=steps.notes)
+    return FoundModel("monai-bundle", (_weights(folder),), contract, notes=steps.notes)
 
 
 def _table(folder: Path, name: str) -> Mapping[str, Any] | None:

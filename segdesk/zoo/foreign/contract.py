@@ -66,7 +66,8 @@ class ModelContract(Record):
     prefix : str, optional
         What every name of a tensor begins with: "module."; None: found by itself.
     fold : str, optional
-        Of an nnU-Net folder: "0" to "4", or "all".
+        Of an nnU-Net folder: "0" to "4", "all" (the one trained on all cases), or several: "0,2,3". None: every
+        fold that is there; several answer together, as one model.
     configuration : str, optional
         Of an nnU-Net folder: "2d", "3d_fullres", "3d_lowres".
     """
@@ -90,7 +91,7 @@ class ModelContract(Record):
     axis_order: AxisOrder | None = None
     state_dict: Line | None = None
     prefix: Line | None = None
-    fold: Annotated[str, Field(pattern=r"^([0-9]{1,2}|all)$")] | None = None
+    fold: Annotated[str, Field(pattern=r"^([0-9]{1,2}|all)(, ?([0-9]{1,2}|all)){0,99}$")] | None = None
     configuration: Slug | None = None
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -17,14 +17,14 @@ OUTPUT_NAME = "weights.safetensors"
 
 
 class ConversionJob(Record):
-    """One file of foreign weights to be fitted into one of our networks.
+    """Files of foreign weights, each to be fitted into one of our networks.
 
     Parameters
     ----------
-    weights : Path
-        Checked file of weights.
+    weights : tuple of Path
+        Checked files of weights, one per member of the model.
     spec : ModelSpec
-        What it must fit.
+        What they must fit.
     names : str
         How its tensors are named: "ours" (as in our network), or "nnunet".
     axes : tuple of int
@@ -35,7 +35,7 @@ class ConversionJob(Record):
         What the checkpoint must say of itself, where it says it.
     """
 
-    weights: Path
+    weights: Annotated[tuple[Path, ...], Field(min_length=1)]
     spec: ModelSpec
     names: Literal["ours", "nnunet"]
     axes: tuple[int, ...]
@@ -56,7 +56,7 @@ class ConversionResult(Record):
     notes : tuple of str
         What the user should know.
     flip_axes : tuple of str, optional
-        Our axes along which the training mirrored, where the checkpoint says so.
+        Our axes along which the training mirrored, where the checkpoints say so.
     """
 
     error: dict[str, str | None] | None = None

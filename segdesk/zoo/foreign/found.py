@@ -30,8 +30,8 @@ class FoundModel:
     ----------
     format : str
         What it is.
-    weights : Path
-        The one file of weights that will be read.
+    weights : tuple of Path
+        The files of weights that will be read: one, or one per network of an ensemble.
     contract : ModelContract
         What is known, in our words and our order of axes.
     axes : tuple of int, optional
@@ -43,7 +43,7 @@ class FoundModel:
     """
 
     format: Format
-    weights: Path
+    weights: tuple[Path, ...]
     contract: ModelContract
     axes: Axes | None = None
     expected: tuple[tuple[str, str], ...] = ()

@@ -78,7 +78,8 @@ def inspect_foreign(place: Path, declared: ModelContract | None = None) -> Found
             f"nnU-Net v2 or file of weights ({', '.join(WEIGHT_SUFFIXES)}).",
             path=place,
         )
-    check_weights(found.weights)
+    for weights in found.weights:
+        check_weights(weights)
     return found
 
 
@@ -127,7 +128,7 @@ def check_weights(path: Path) -> None:
 def _bare_weights(path: Path) -> FoundModel:
     suffix = path.suffix.lower()
     if suffix in WEIGHT_SUFFIXES:
-        return FoundModel("state-dict", path, ModelContract(name=slug(path.stem)))
+        return FoundModel("state-dict", (path,), ModelContract(name=slug(path.stem)))
     if suffix in _OTHER_FORMATS:
         raise ImportRefused(
             f"{path.name[:80]!r} holds a program or a format that is not read; get the network's state dict "

@@ -1,4 +1,7 @@
-"""A results folder of nnU-Net v2: ``dataset.json``, ``plans.json``, ``fold_*/checkpoint_final.pth``."""
+"""A results folder of nnU-Net v2: ``dataset.json``, ``plans.json``, ``fold_*/checkpoint_final.pth``.
+
+The folds of a cross-validation become one model of several networks, as nnU-Net itself predicts with them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from segdesk.zoo.foreign.contract import ModelContract
 from segdesk.zoo.foreign.found import FoundModel, inner_file, one_line, read_table, slug
 from segdesk.zoo.foreign.nnunet_network import network_of_plan
 from segdesk.zoo.problem import first_problem
-from segdesk.zoo.spec import Channel, LabelSpec, Normalisation, TrainingRecord
+from segdesk.zoo.spec import MOST_MEMBERS, Channel, LabelSpec, Normalisation, TrainingRecord
 
 _CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 _FOLD = re.compile(r"fold_(\d{1,2}|all)")
@@ -76,7 +79,7 @@ def _found(
 ) -> FoundModel:
     dims, plan = configuration.dimensions, configuration.plan
     axes, spacing, patch = _space(plans, configuration)
-    checkpoint, fold_notes = _checkpoint(folder, fold)
+    checkpoints, fold_notes = _checkpoints(folder, fold)
     channels, channel_notes = _channels(dataset, plans, plan)
     reader = str(dataset.get("overwrite_image_reader_writer", plans.get("image_reader_writer", "")))
     dataset_name = one_line(plans.get("dataset_name", dataset.get("name", folder.name)))
@@ -94,7 +97,7 @@ def _found(
     ).completed_by(_training(dataset, dataset_name))
     return FoundModel(
         "nnunet-v2",
-        checkpoint,
+        checkpoints,
         contract,
         axes,
         (("configuration", configuration.name),),
@@ -217,21 +220,43 @@ def _normalisation(scheme: str, numbers: Mapping[str, Any], *, is_masked: bool) 
     raise ImportRefused(f"Normalisation {scheme[:60]!r} is none of nnU-Net's own and cannot be imported.")
 
 
-def _checkpoint(folder: Path, fold: str | None) -> tuple[Path, tuple[str, ...]]:
-    """Choose one fold: the one asked for, else all data, else the first."""
-    folds = sorted(path.name for path in folder.iterdir() if _FOLD.fullmatch(path.name))
-    there = {name: file for name in folds for file in [_of_fold(folder, name)] if file is not None}
+def _checkpoints(folder: Path, wanted: str | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Choose the folds asked for, else all there are; tell which, and how they are averaged."""
+    there = _folds(folder)
     if not there:
         raise ImportRefused(f"{folder.name!r} has no fold_*/checkpoint_final.pth.", path=folder)
-    wanted = f"fold_{fold}" if fold is not None else "fold_all" if "fold_all" in there else next(iter(there))
-    if wanted not in there:
-        raise ImportRefused(f"There is no {wanted} here; there are {', '.join(there)}.", code="not_found", path=folder)
-    notes = []
-    if len(there) > 1:
-        notes.append(f"Of {len(there)} folds, {wanted} alone was taken; nnU-Net averages all of them.")
-    if there[wanted].name != _CHECKPOINTS[0]:
-        notes.append(f"The weights are {there[wanted].name}; there is no {_CHECKPOINTS[0]}.")
-    return there[wanted], tuple(notes)
+    names = tuple(there) if wanted is None else tuple(dict.fromkeys(each.strip() for each in wanted.split(",")))
+    missing = [name for name in names if name not in there]
+    if missing:
+        known = ", ".join(f"fold_{name}" for name in there)
+        raise ImportRefused(f"There is no fold_{missing[0]} here; there are {known}.", code="not_found", path=folder)
+    if len(names) > MOST_MEMBERS:
+        raise ImportRefused(
+            f"{len(names)} folds are more than a model can hold ({MOST_MEMBERS}); choose some of them.", path=folder
+        )
+    best = [name for name in names if there[name].name != _CHECKPOINTS[0]]
+    notes = [f"The weights of fold_{name} are {there[name].name}; there is no {_CHECKPOINTS[0]}." for name in best]
+    return tuple(there[name] for name in names), (*_notes_on_folds(names, len(there)), *notes)
+
+
+def _folds(folder: Path) -> dict[str, Path]:
+    """Return the checkpoint of every fold that has one, by "0", "1", ..., "all"."""
+    names = [match[1] for path in folder.iterdir() if (match := _FOLD.fullmatch(path.name))]
+    ordered = sorted(names, key=lambda name: (name == "all", int(name) if name != "all" else 0))
+    found = {name: _of_fold(folder, f"fold_{name}") for name in ordered}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _notes_on_folds(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if count == 1:
+        return ()
+    if len(names) == 1:
+        return (f"Of {count} folds, fold_{names[0]} alone was taken; nnU-Net averages several.",)
+    which = "All" if len(names) == count else f"{len(names)} of {count}"
+    return (
+        f"{which} folds were taken ({', '.join(names)}): {len(names)} networks, which take {len(names)} times as long.",
+        "nnU-Net averages the logits of its folds; here their probabilities are averaged.",
+    )
 
 
 def _of_fold(folder: Path, name: str) -> Path | None:
