@@ -84,7 +84,14 @@ def _require_same_run(folder: Path, job: PredictionJob) -> None:
 def _run_record(job: PredictionJob) -> str:
     options = job.options
     roi = None if options.roi is None else roi_text(options.roi)
-    settings = {"weights_sha256": job.model.sha256, "overlap": options.overlap, "tta": options.flips, "roi": roi}
+    settings = {
+        "weights_sha256": job.model.sha256,
+        "overlap": options.overlap,
+        "tta": options.flips,
+        "roi": roi,
+        "engine": options.engine,
+        "precision": options.precision,
+    }
     return to_json_text(settings) + "\n"
 
 

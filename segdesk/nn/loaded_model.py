@@ -88,6 +88,10 @@ class ModelCache:
         return self._models[key]
 
 
+warm_models = ModelCache()
+"""The networks of this process; loading one costs more than a small volume takes."""
+
+
 def load_model(folder: ModelFolder) -> LoadedModel:
     """Build the network of a folder and fill in its weights, which are hashed on the way.
 

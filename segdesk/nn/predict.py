@@ -20,14 +20,17 @@ from segdesk.core.provenance import Origin, OriginKind, Scalar
 from segdesk.core.volume import Volume
 from segdesk.errors import OutOfMemory
 from segdesk.nn.clean_up import clean_up
-from segdesk.nn.device import device_title, is_out_of_memory, resolve_device
+from segdesk.nn.device import device_title, is_out_of_memory
+from segdesk.nn.engines.agreement import middle_window
+from segdesk.nn.engines.choice import Choice, Job, choose, device_of
+from segdesk.nn.engines.runner import CPU, Runner, TorchRunner
 from segdesk.nn.fusion import View, notes_on_views, stitch_views, views_of_run, windows_across
 from segdesk.nn.inputs import Inputs, check_inputs, mirrored_axes
-from segdesk.nn.loaded_model import LoadedModel, ModelCache
+from segdesk.nn.loaded_model import LoadedModel, warm_models
 from segdesk.nn.manifest import Clock, label_volumes, software
 from segdesk.nn.memory import peak_memory_mib, start_measuring
 from segdesk.nn.preprocess import Preprocessed, preprocess
-from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink
+from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink, network_input
 from segdesk.nn.uncertainty import EntropySink, SpreadSink
 from segdesk.nn.window import WindowPlan
 
@@ -36,9 +39,6 @@ HALF_PRECISION_BYTES = 1 << 30
 
 _BATCH = {"cpu": {2: 4, 3: 1}, "cuda": {2: 16, 3: 4}}
 """Windows a forward pass; on a CPU a 3D window keeps all cores busy by itself."""
-
-_cache = ModelCache()
-"""The networks of this process; loading one costs more than a small volume takes."""
 
 
 def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress) -> Prediction:
@@ -68,9 +68,9 @@ def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions
     """
     clock = Clock()
     report(0, 0, "Loading the model")
-    device = resolve_device(options.device)
+    device = device_of(options)
     start_measuring(device)
-    loaded = _cache.get(model)
+    loaded = warm_models.get(model)
     clock.lap("load")
     inputs = check_inputs(channels, loaded, options)
     report(0, 0, "Preparing the image")
@@ -78,16 +78,18 @@ def predict(channels: Mapping[str, Volume], model: Path, options: PredictOptions
     clock.lap("preprocess")
     run = _Run(loaded, prepared, options, report, notes=list(inputs.notes))
     run.notes += notes_on_views(options.views, run.views)
-    answer = run.on(device)
+    choice = run.choose(device)
+    clock.lap("load")
+    answer = run.on(device, choice.runner)
     clock.lap("network")
     report(run.windows, run.windows, "Bringing the labels to the scan's grid")
     labels = _labels(answer.labels, prepared, inputs, loaded)
     probabilities = _probabilities(answer.labels, prepared, inputs) if options.probabilities else None
     uncertainty = None if options.uncertainty is None else _uncertainty(answer, prepared, inputs)
     clock.lap("postprocess")
-    origin = Origin(OriginKind.MODEL, loaded.spec.identity, (), _parameters(options), loaded.folder.sha256)
+    origin = Origin(OriginKind.MODEL, loaded.spec.identity, (), _parameters(options, run.ran), loaded.folder.sha256)
     label_map = LabelMap((labels,), inputs.grid, loaded.spec.label_table, origin)
-    return Prediction(label_map, _manifest(run, label_map, clock), probabilities, uncertainty)
+    return Prediction(label_map, _manifest(run, label_map, clock, choice), probabilities, uncertainty)
 
 
 LabelSink = ClassSink | ProbabilitySink
@@ -115,7 +117,7 @@ class _Run:
     options: PredictOptions
     report: Progress
     notes: list[str] = field(default_factory=list)
-    device: torch.device = torch.device("cpu")  # noqa: RUF009 - immutable
+    ran: Runner = field(init=False)
 
     @property
     def plan(self) -> WindowPlan:
@@ -134,13 +136,28 @@ class _Run:
         """How many there are, over all views."""
         return windows_across(self.plan, self.views)
 
-    def on(self, device: torch.device) -> _Answer:
-        """Run all windows on a device; when memory runs out, in smaller batches, then on the CPU."""
+    @property
+    def flips(self) -> tuple[int, ...]:
+        """Axes that windows are mirrored along."""
+        return mirrored_axes(self.model.spec) if self.options.flips else ()
+
+    def choose(self, device: torch.device) -> Choice:
+        """Decide what runs the network."""
         plan = self.plan
-        for engine in self._engines(device):
+        k, j, i = (window + 2 * margin for window, margin in zip(plan.window, plan.margin, strict=True))
+        window = network_input(middle_window(self.prepared.array, (k, j, i)), self.model.spec.dimensions)
+        job = Job(self.windows * 2 ** len(self.flips), window)
+        choice = choose(self.model, self.options, device, job, self.report)
+        self.notes.extend(choice.notes)
+        return choice
+
+    def on(self, device: torch.device, chosen: Runner) -> _Answer:
+        """Run all windows; when memory runs out, in smaller batches, then with torch on the CPU."""
+        plan = self.plan
+        for runner, engine in self._engines(device, chosen):
             answer = self._answer(plan.shape)
             try:
-                self.model.network.to(engine.device)
+                runner.make_ready()
                 stitch_views(
                     engine, self.prepared.array, plan, self.views, answer.sink, self._step,
                     classes=self._classes, dtype=self._probability_type(plan.shape),
@@ -149,21 +166,20 @@ class _Run:
                 if not is_out_of_memory(exc):
                     raise
             else:
-                self.device = engine.device
+                self.ran = runner
                 return answer
-            self._say_out_of_memory(engine)
+            self._say_out_of_memory(runner, engine.batch)
         raise OutOfMemory("Memory ran out on every device; give a smaller region of interest (--roi).")
 
-    def _engines(self, device: torch.device) -> list[Engine]:
+    def _engines(self, device: torch.device, chosen: Runner) -> list[tuple[Runner, Engine]]:
         """Return what is tried, from the fastest to the smallest."""
-        dimensions, cpu = self.model.spec.dimensions, torch.device("cpu")
+        dimensions, plain = self.model.spec.dimensions, TorchRunner(self.model.network, CPU)
         batch = _BATCH[device.type][dimensions]
-        ways = [(device, device, batch), (device, device, 1), (device, cpu, 1), (cpu, cpu, 1)]
-        flips = mirrored_axes(self.model.spec) if self.options.flips else ()
+        ways = [(chosen, device, batch), (chosen, device, 1), (chosen, CPU, 1), (plain, CPU, 1)]
         spread = self.options.uncertainty is Uncertainty.FLIPS
         return [
-            Engine(self.model.network, dimensions, where, store, size, flips, spread)
-            for where, store, size in dict.fromkeys(ways)
+            (runner, Engine(runner, dimensions, runner.device, store, size, self.flips, spread))
+            for runner, store, size in dict.fromkeys(ways)
         ]
 
     def _answer(self, shape: Index3) -> _Answer:
@@ -194,10 +210,10 @@ class _Run:
         total = self.windows
         self.report(done, total, f"Window {done} of {total}")
 
-    def _say_out_of_memory(self, engine: Engine) -> None:
-        if engine.device.type == "cuda":
+    def _say_out_of_memory(self, runner: Runner, batch: int) -> None:
+        if runner.device.type == "cuda":
             torch.cuda.empty_cache()
-        note = f"Memory ran out on {engine.device} with {engine.batch} window(s) at once; going on with less."
+        note = f"Memory ran out on {runner.device} ({runner.name}) with {batch} window(s) at once; going on with less."
         self.notes.append(note)
         self.report(0, self.windows, note)
 
@@ -246,9 +262,9 @@ def _inside(inputs: Inputs) -> Box:
     return Box((k0 - k, j0 - j, i0 - i), (k1 - k, j1 - j, i1 - i))
 
 
-def _parameters(options: PredictOptions) -> dict[str, Scalar]:
+def _parameters(options: PredictOptions, ran: Runner) -> dict[str, Scalar]:
     """Return the settings that the labels depend on."""
-    parameters: dict[str, Scalar] = {"overlap": options.overlap, "flips": options.flips}
+    parameters: dict[str, Scalar] = {"overlap": options.overlap, "flips": options.flips, "engine": ran.name}
     if options.views is not ViewChoice.SLICES:
         parameters["views"] = options.views.value
     if options.roi is not None:
@@ -257,17 +273,18 @@ def _parameters(options: PredictOptions) -> dict[str, Scalar]:
     return parameters
 
 
-def _manifest(run: _Run, labels: LabelMap, clock: Clock) -> dict[str, Any]:
+def _manifest(run: _Run, labels: LabelMap, clock: Clock, choice: Choice) -> dict[str, Any]:
     """Return the run manifest of CONTRACT."""
     spec = run.model.spec
     return {
         "model": spec.identity,
         "model_sha256": run.model.folder.sha256,
         "cached": False,
-        "device": device_title(run.device),
-        "engine": "torch-fp32",
+        "device": device_title(run.ran.device),
+        "engine": run.ran.name,
         "seconds": dict(clock.seconds),
-        "peak_memory_mib": peak_memory_mib(run.device),
+        "seconds_per_window": {name: round(seconds, 5) for name, seconds in choice.seconds.items()},
+        "peak_memory_mib": peak_memory_mib(run.ran.device),
         "windows": run.windows,
         "labels": label_volumes(labels),
         "software": software(),

@@ -107,7 +107,7 @@ def test_the_labels_know_which_weights_drew_them(tmp_path: Path) -> None:
     model = threshold_model(tmp_path / "m")
     origin = run(model, blob(oblique_geometry()), roi=Box((0, 0, 0), (3, 3, 3))).labels.origin
     assert (origin.kind, origin.author, origin.weights_sha256) == (OriginKind.MODEL, "toy@1", model.sha256)
-    assert origin.parameters == {"overlap": 0.5, "flips": False, "roi": "0:3,0:3,0:3"}
+    assert origin.parameters == {"overlap": 0.5, "flips": False, "engine": "torch-fp32", "roi": "0:3,0:3,0:3"}
 
 
 @pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 1.0)])
