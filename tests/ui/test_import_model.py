@@ -13,7 +13,8 @@ from segdesk.core.progress import Progress
 from segdesk.errors import ImportRefused
 from segdesk.ui.dialogs.import_model import ImportModelDialog
 from segdesk.ui.jobs import Jobs
-from segdesk.ui.models.import_form import ImportForm
+from segdesk.ui.models.import_form import ImportForm, suggested_name
+from segdesk.ui.theme import Role
 from segdesk.workers.model_import import ImportRequest, ModelImporter
 from segdesk.zoo.foreign.contract import ModelContract
 from segdesk.zoo.foreign.inspect import look_into
@@ -44,7 +45,7 @@ def test_a_filled_form_is_a_contract() -> None:
     ("field", "text", "words"),
     [
         ("name", "", "name"),
-        ("name", "../up", "name"),
+        ("name", "../up", "no blanks"),
         ("dimensions", "", "2D or 3D"),
         ("network", "", "Choose the network"),
         ("numbers", "{", "JSON"),
@@ -83,7 +84,18 @@ def test_what_was_found_fills_the_form_and_survives_it() -> None:
     assert form.contract.channels[0].modality == "CT"
 
 
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("a/Liver (best) v2.pth", "Liver-best-v2"), ("_x_.pt", "x"), ("ärzte/肝.pt", ""), ("b.zip", "b")],
+)
+def test_a_name_is_suggested_after_the_file(source: str, name: str) -> None:
+    assert suggested_name(Path(source)) == name
+    assert FILLED.changed(name=name).problem == ("" if name else "Give the model a name.")
+
+
 def test_an_empty_form_says_nothing() -> None:
+    assert ImportForm().gap == ImportForm().problem == "Give the model a name."
+    assert ImportForm(spacing="x").gap == ""
     assert ImportForm.of(ModelContract()).spacing == ""
     assert ImportForm.of(ModelContract(spacing_kji_mm=None)).spacing == "own"
 
@@ -137,7 +149,13 @@ def test_bare_weights_ask_until_everything_is_said(qtbot: QtBot, jobs: Jobs, tmp
     importer = FakeImporter(None)
     dialog = _open(qtbot, tmp_path / "w.safetensors", jobs, importer)
     assert not _ok(dialog).isEnabled()
-    assert dialog.problem != ""
+    assert dialog.problem == "Say whether the network is 2D or 3D."
+    # What is not said yet is no error; a mistake is.
+    assert dialog._problem.property("role") == Role.MUTED
+    assert dialog.form.name == "w"
+    dialog.fields["name"].setText("two words")  # type: ignore[union-attr]
+    assert "no blanks" in dialog._problem.text()
+    assert dialog._problem.property("role") == Role.ERROR
     with dialog._filling():
         for name, field in dialog.fields.items():
             text = getattr(FILLED, name)
@@ -172,6 +190,8 @@ def test_what_is_refused_cannot_be_imported(qtbot: QtBot, jobs: Jobs, tmp_path: 
     dialog = _open(qtbot, tmp_path / "model.ts", jobs)
     assert "Nothing in it was run" in dialog._problem.text()
     assert not _ok(dialog).isEnabled()
+    assert (dialog._body.isHidden(), _ok(dialog).isHidden()) == (True, True)
+    assert dialog._about.text() == "model.ts was not imported."
 
 
 def test_a_network_that_is_an_expression_may_be_declared(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from segdesk.core.progress import Lane, Progress, Task
 from segdesk.errors import SegdeskError
 from segdesk.ui.jobs import Job, Jobs
-from segdesk.ui.models.import_form import OWN, ImportForm
+from segdesk.ui.models.import_form import FIELD_HELP, OWN, ImportForm, suggested_name
 from segdesk.ui.panels.section import wrapped
 from segdesk.ui.theme import GRID_PX, Role, set_role
 from segdesk.workers.model_import import ImportRequest, ModelImporter
@@ -37,7 +37,8 @@ _LINES_PX = 76
 _FORMATS = {
     "monai-bundle": "A MONAI bundle.",
     "nnunet-v2": "Trained results of nnU-Net v2.",
-    "state-dict": "Weights alone: nothing in the file says what they are for.",
+    "state-dict": "Weights alone: nothing in the file says what they are for. Declare it below; whoever trained them "
+    "knows it.",
 }
 _CHOICES = {
     "dimensions": (("", "choose"), ("2", "2D"), ("3", "3D")),
@@ -119,11 +120,12 @@ class ImportModelDialog(QDialog):
         self._says_all = found is None
         if found is None:
             self._about.setText("A segdesk model; it says everything itself.")
-            self._body.hide()
+            self._hide_form()
         else:
             notes = "".join(f"\n• {note}" for note in found.notes)
             self._about.setText(_FORMATS[found.format] + notes)
-            self._form = ImportForm.of(found.contract)
+            form = ImportForm.of(found.contract)
+            self._form = form if form.name else form.changed(name=suggested_name(self._source))
             with self._filling():
                 for name, field in self.fields.items():
                     _set_text(field, getattr(self._form, name))
@@ -153,14 +155,30 @@ class ImportModelDialog(QDialog):
     def _fail(self, error: Exception) -> None:
         self._job = None
         told = error.message if isinstance(error, SegdeskError) else "The import failed; see the log."
-        # What could not even be looked into cannot be completed by hand either.
-        self._set_ready(ready=self._says_all or self._form != ImportForm())
-        self._problem.setText(told)
+        can_try_again = self._says_all or self._form != ImportForm()
+        self._set_ready(ready=can_try_again)
+        if not can_try_again:
+            # What could not even be looked into cannot be completed by hand either.
+            self._about.setText(f"{self._source.name} was not imported.")
+            self._hide_form()
+            self._ok.hide()
+            self.buttons.button(QDialogButtonBox.StandardButton.Cancel).setText("Close")
+        self._tell(told, Role.ERROR)
+
+    def _tell(self, text: str, role: Role) -> None:
+        self._problem.setText(text)
+        set_role(self._problem, role)
+
+    def _hide_form(self) -> None:
+        self._body.hide()
+        self.resize(self.width(), self.minimumSizeHint().height())
 
     def _check(self) -> None:
         if not self._is_filling:
             problem = self.problem
-            self._problem.setText(problem)
+            # What is not said yet is no mistake of whoever has only begun.
+            is_gap = not self._says_all and problem == self.form.gap
+            self._tell(problem, Role.MUTED if is_gap else Role.ERROR)
             self._ok.setEnabled(not problem and self._body.isEnabled())
 
     def _set_ready(self, *, ready: bool) -> None:
@@ -205,21 +223,33 @@ _TITLES = {
     "title": "What it draws",
     "labels": "Labels",
     "channels": "Channels",
-    "dimensions": "Network is",
+    "dimensions": "Dimensions",
     "network": "Network",
-    "numbers": "Its numbers",
-    "axis_order": "Its arrays are",
-    "spacing": "Voxels k j i, mm",
-    "patch": "Window k j i",
-    "orientation": "Axes",
+    "numbers": "Network settings",
+    "axis_order": "Order of axes",
+    "spacing": "Voxel size k j i, mm",
+    "patch": "Window k j i, voxels",
+    "orientation": "Orientation",
     "dataset": "Trained on",
-    "licence": "Terms",
+    "licence": "Licence",
+}
+_TIPS = {
+    **{name: FIELD_HELP[name] for name in ("name", "labels", "channels", "dimensions", "network", "axis_order")},
+    "title": "One line that the list of models shows.",
+    "numbers": "The parameters the network was built with, as JSON; they must give the shapes of the weights.",
+    "spacing": FIELD_HELP["spacing_kji_mm"],
+    "patch": FIELD_HELP["patch_kji"],
+    "orientation": FIELD_HELP["orientation"],
+    "dataset": FIELD_HELP["training"],
+    "licence": FIELD_HELP["training"],
 }
 _PLACEHOLDERS = {
+    "title": "Spleen and its lesions in portal venous CT",
     "labels": "1 spleen\n2 lesion",
     "channels": "ct: window -57 164 -57 221",
     "spacing": "1.5 0.8 0.8, or own",
     "patch": "96 96 96",
+    "dataset": "Name of the data, and how many cases",
     "licence": "CC BY 4.0",
     "numbers": '{"widths": [16, 32, 64], "num_res_units": 2}',
 }
@@ -246,6 +276,7 @@ def _fields() -> dict[str, _Field]:
             line.setPlaceholderText(_PLACEHOLDERS.get(name, ""))
             made[name] = line
         made[name].setAccessibleName(_TITLES[name])
+        made[name].setToolTip(_TIPS[name])
     return made
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from segdesk.core.labels import PALETTE
@@ -108,7 +110,7 @@ class ImportForm:
             "patch_kji": _numbers(self.patch, "Window", int) if self.patch.strip() else None,
             "axis_order": self.axis_order or None,
             "dimensions": int(self.dimensions) if self.dimensions else None,
-            "name": self.name.strip() or None,
+            "name": _name(self.name.strip()) or None,
             "title": self.title.strip() or None,
         }
         if self.spacing.strip():
@@ -125,13 +127,23 @@ class ImportForm:
 
     @property
     def problem(self) -> str:
-        """Why the model cannot be imported yet, "" when it can."""
+        """Why the model cannot be imported as it stands, "" when it can."""
+        return self._mistake() or self.gap
+
+    @property
+    def gap(self) -> str:
+        """What is still to be said, "" when all is, or while something said makes no sense."""
+        try:
+            return next((FIELD_HELP[name] for name in self.contract.missing), "")
+        except UsageError:
+            return ""
+
+    def _mistake(self) -> str:
+        """Return what is wrong with what has been said, "" when nothing."""
         try:
             contract = self.contract
-            missing = next((_WORDS[name] for name in contract.missing), None)
-            if missing is not None:
-                return missing
-            contract.to_spec(_PROBE)
+            if not contract.missing:
+                contract.to_spec(_PROBE)
         except (UsageError, ImportRefused) as exc:
             return exc.message
         return ""
@@ -146,7 +158,7 @@ class ImportForm:
         return [_label(line, known) for line in _lines(self.labels)]
 
 
-_WORDS = {
+FIELD_HELP = {
     "name": "Give the model a name.",
     "dimensions": "Say whether the network is 2D or 3D.",
     "network": "Choose the network these weights belong to.",
@@ -159,6 +171,17 @@ _WORDS = {
     "training": "Say what the weights were trained on, and under which terms they may be used.",
 }
 """What is asked for, by field."""
+
+
+def suggested_name(source: Path) -> str:
+    """Return a name made of that of a file or folder, "" where nothing of it can be used."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", source.stem).strip("-._")[:64]
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})?", text) is None:
+        raise UsageError("A name takes letters, digits, dots, dashes and underscores, at most 64, and no blanks.")
+    return text
 
 
 def _own(found: ModelContract, name: str) -> str:
