@@ -65,8 +65,8 @@ def test_scores_are_those_of_the_metrics_and_nothing_is_made_up() -> None:
 @pytest.mark.parametrize(
     ("seconds", "windows", "runs", "text"),
     [
-        (3.04, 1, 1, "About 3.0 s on cpu: 1 window, from 1 earlier run of these weights here."),
-        (42.0, 6, 9, "About 42 s on cpu: 6 windows, from 9 earlier runs of these weights here."),
+        (3.04, 1, 1, "About 3.0 s on CPU: 1 window, from 1 earlier run of these weights here."),
+        (42.0, 6, 9, "About 42 s on CPU: 6 windows, from 9 earlier runs of these weights here."),
     ],
 )
 def test_an_estimate_names_its_source(seconds: float, windows: int, runs: int, text: str) -> None:
@@ -84,4 +84,4 @@ def test_limits_come_from_the_card_as_paragraphs() -> None:
 def test_a_channel_says_how_its_intensities_are_scaled() -> None:
     window = Normalisation(kind="window", low=-57, high=164, mean=0, std=1)
     assert channel_text(Channel(name="ct", modality="CT", normalisation=window)) == "ct (CT), clipped to -57 … 164"
-    assert channel_text(Channel(name="x")) == "x (any modality), mean 0, deviation 1"
+    assert channel_text(Channel(name="x")) == "x (any modality), scaled to mean 0, deviation 1"

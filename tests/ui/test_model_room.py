@@ -305,6 +305,10 @@ def test_a_region_is_advised_where_the_image_is_many_windows_large(
     predict.choose(session.project.models_folder / "small")
     settle(qtbot, window)
     assert predict.hint.text().startswith("The image is 63 times as large as what this model sees at once")
+    browser = desktop.models.show_models()
+    settle(qtbot, window)
+    assert browser.reasons.text().startswith("The image is 63 times as large")
+    browser.reject()
     desktop.read.tools.roi.value = Box((0, 0, 0), (4, 8, 8))
     assert predict.hint.text().startswith("Drag a box in a view to draft only there")
 
@@ -326,4 +330,10 @@ def test_the_inside_of_a_network_is_shown(qtbot: QtBot, window: MainWindow, desk
     assert dialog.layer.currentText() == "conv   (1 maps, 2 × 2)"
     assert (dialog.maps.count, dialog.filters.count) == (2, 1)
     assert "Axial slice 5" in dialog.state.text()
+    assert dialog.problem.isHidden()
+    assert dialog.maps.text_at(1, 1) == "The slice as the network sees it: 0 to 0"
+    assert dialog.maps.text_at(100, 1) == "Map 1 of 1: 0 to 0"
+    assert dialog.filters.text_at(1, 1) == "Filter 1 of 1: 0 to 0"
+    # Between tiles, and where there is none.
+    assert (dialog.maps.text_at(95, 1), dialog.maps.text_at(1, 200)) == ("", "")
     dialog.reject()

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
-from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
 
 from segdesk.core.box import Box
 from segdesk.core.inside import Inside
@@ -71,6 +81,7 @@ class InsideNetwork(QDialog):
         self.layer.activated.connect(self._ask)
         self.state = wrapped("", Role.MUTED)
         self.problem = wrapped("", Role.ERROR)
+        self.problem.hide()
         self.filters, self.maps = TileSheet(_FILTER_PX, is_signed=True), TileSheet(_TILE_PX, is_signed=False)
         self._filter_title = set_role(QLabel("First-layer filters"), Role.HEADING)
         self._map_title = set_role(QLabel("Activation maps"), Role.HEADING)
@@ -106,13 +117,13 @@ class InsideNetwork(QDialog):
 
     def _ask(self) -> None:
         layer = self.layer.currentData() or ""
-        self.problem.setText("")
+        self.problem.hide()
         try:
             task = self._session.heat.look_inside(
                 self._model, self._point_kji, self._axis, layer=layer, roi=self._roi, device=self._device
             )
         except SegdeskError as error:
-            self.problem.setText(error.message)
+            self._show_problem(error)
             return
         self._end()
         self.state.setText("Running one window of the network…")
@@ -135,18 +146,27 @@ class InsideNetwork(QDialog):
         count = len(found.maps)
         more = f", the first {count} of {found.layer.channels}" if count < found.layer.channels else ""
         self._map_title.setText(f"The slice, then the activation maps of {found.layer.name}{more}")
-        self.maps.show_tiles([_grey(_laid(found.image, plane)), *(_grey(_laid(each, plane)) for each in found.maps)])
+        pictures = [_grey(_laid(found.image, plane)), *(_grey(_laid(each, plane)) for each in found.maps)]
+        maps = (f"Map {n} of {found.layer.channels}: {_range(each)}" for n, each in enumerate(found.maps, start=1))
+        self.maps.show_tiles(pictures, [f"The slice as the network sees it: {_range(found.image)}", *maps])
         flat = found.filters.reshape(len(found.filters), -1, *found.filters.shape[-2:])
         middle = flat[:, flat.shape[1] // 2]
         shown = f"{len(middle)} of {found.filter_count}" if len(middle) < found.filter_count else f"{len(middle)}"
-        self._filter_title.setText(f"First-layer filters: {shown}, middle slice; blue below 0, red above, one scale")
         largest = float(np.abs(middle).max()) or 1.0
-        self.filters.show_tiles([_signed(each / largest) for each in middle])
+        self._filter_title.setText(
+            f"First-layer filters: {shown}, middle slice; from blue, −{largest:.2g}, to red, {largest:.2g}"
+        )
+        texts = [f"Filter {n} of {found.filter_count}: {_range(each)}" for n, each in enumerate(middle, start=1)]
+        self.filters.show_tiles([_signed(each / largest) for each in middle], texts)
 
     def _on_error(self, error: Exception) -> None:
         self._job = None
         self.state.setText("")
+        self._show_problem(error)
+
+    def _show_problem(self, error: Exception) -> None:
         self.problem.setText(error_text(error))
+        self.problem.show()
 
     def _end(self) -> None:
         if self._job is not None:
@@ -169,6 +189,7 @@ class TileSheet(QWidget):
         super().__init__()
         self._tile_px = tile_px
         self._tiles: list[QImage] = []
+        self._texts: list[str] = []
         self.setAccessibleName("Filters" if is_signed else "Activation maps")
 
     @property
@@ -176,14 +197,31 @@ class TileSheet(QWidget):
         """Number of tiles."""
         return len(self._tiles)
 
-    def show_tiles(self, tiles: list[NDArray[np.uint32]]) -> None:
-        """Show other pictures."""
+    def show_tiles(self, tiles: list[NDArray[np.uint32]], texts: list[str]) -> None:
+        """Show other pictures, and what each is when the mouse rests on it."""
+        self._texts = texts
         self._tiles = [
             QImage(tile.data, tile.shape[1], tile.shape[0], tile.shape[1] * 4, QImage.Format.Format_RGB32).copy()
             for tile in tiles
         ]
         self.updateGeometry()
         self.update()
+
+    def text_at(self, x: float, y: float) -> str:
+        """Return what the tile at a place of the sheet is, "" between tiles."""
+        step = self._tile_px + _GAP_PX
+        columns = max(1, self.width() // step)
+        (column, dx), (row, dy) = divmod(x, step), divmod(y, step)
+        number = int(row) * columns + int(column)
+        is_on_tile = max(dx, dy) < self._tile_px and column < columns and number < len(self._texts)
+        return self._texts[number] if is_on_tile else ""
+
+    def event(self, event: QEvent) -> bool:
+        """Tell what is under the mouse."""
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.text_at(event.x(), event.y()), self)
+            return True
+        return super().event(event)
 
     def hasHeightForWidth(self) -> bool:
         """Return True: rows break."""
@@ -227,6 +265,10 @@ def _grey(array: NDArray[np.float32]) -> NDArray[np.uint32]:
     low, high = float(array.min()), float(array.max())
     grey = ((array - low) / (high - low if high > low else 1.0) * 255).astype(np.uint32)
     return np.ascontiguousarray(0xFF000000 | (grey << 16) | (grey << 8) | grey, dtype=np.uint32)
+
+
+def _range(array: NDArray[np.float32]) -> str:
+    return f"{float(array.min()):.3g} to {float(array.max()):.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _signed(array: NDArray[np.float32]) -> NDArray[np.uint32]:

@@ -31,7 +31,7 @@ from segdesk.paths import user_models
 from segdesk.session import Session, TimeEstimate
 from segdesk.ui.dialogs.import_model import ImportModelDialog
 from segdesk.ui.jobs import Job, Jobs, error_text
-from segdesk.ui.models.model_fit import Fit, fit_of
+from segdesk.ui.models.model_fit import Fit, fit_of, size_advice
 from segdesk.ui.models.model_page import ModelPage, ModelShelf, estimate_text, find_models, quiet_headings, verify
 from segdesk.ui.panels.section import wrapped
 from segdesk.ui.panels.swatch import Swatch
@@ -244,8 +244,10 @@ class ModelBrowser(QDialog):
         found = fit_of(spec, None if case is None else case.channels)
         self.fit.setText(found.fit.value)
         set_role(self.fit, _FIT_ROLES[found.fit])
-        self.reasons.setText("\n".join(found.reasons))
-        self.reasons.setVisible(bool(found.reasons))
+        advice = "" if case is None else size_advice(spec, case.labels.geometry, self._roi)
+        reasons = [reason for reason in (*found.reasons, advice) if reason]
+        self.reasons.setText("\n".join(reasons))
+        self.reasons.setVisible(bool(reasons))
         self._show_facts(page)
         self.card.setMarkdown(quiet_headings(page.card) or "This model has no card.")
         self.hash.setText(f"SHA-256 {page.folder.sha256[:16]}…: being checked")

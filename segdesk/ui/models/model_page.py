@@ -22,10 +22,10 @@ MAX_CARD_CHARACTERS = 200_000
 
 _NORMALISATIONS = {
     "none": "as it is",
-    "zscore": "mean 0, deviation 1",
-    "zscore_nonzero": "mean 0, deviation 1 of what is not 0",
-    "zscore_inside": "mean 0, deviation 1 of what is not 0, which stays 0",
-    "zscore_cropped": "mean 0, deviation 1 of the box around what is not 0",
+    "zscore": "scaled to mean 0, deviation 1",
+    "zscore_nonzero": "scaled to mean 0, deviation 1 of what is not 0",
+    "zscore_inside": "scaled to mean 0, deviation 1 of what is not 0, which stays 0",
+    "zscore_cropped": "scaled to mean 0, deviation 1 of the box around what is not 0",
 }
 
 
@@ -193,7 +193,8 @@ def estimate_text(estimate: TimeEstimate) -> str:
         source = f"from {estimate.runs} earlier run{'s' if estimate.runs > 1 else ''} of these weights here"
     else:
         source = "from one window timed just now; reading and preparing the image come on top"
-    return f"About {shown} on {estimate.device}: {windows}, {source}."
+    device = "CPU" if estimate.device == "cpu" else estimate.device
+    return f"About {shown} on {device}: {windows}, {source}."
 
 
 def limits_of(card: str) -> str:
