@@ -173,7 +173,12 @@ def _score_lines(outcome: Outcome) -> list[str]:
     test: Any = outcome.spec.metrics.get("test")
     if not outcome.scores or not test:
         return ["No case was kept apart: this model has no score."]
-    return [*_table(test), "", "Per case: test_scores.csv. The interval is a bootstrap over patients."]
+    lines = [*_table(test), "", "Per case: test_scores.csv. The interval is a bootstrap over patients."]
+    fused: Any = outcome.spec.metrics.get("test_three_views")
+    if fused:
+        lines += ["", "The same cases with three views averaged (`--views three`); above, slice by slice:", ""]
+        lines += _table(fused)
+    return lines
 
 
 def _across_lines(outcome: Outcome) -> list[str]:

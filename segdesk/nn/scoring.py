@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from segdesk.core.prediction import ViewChoice
 from segdesk.core.progress import Progress, silent
 from segdesk.nn.clean_up import clean_up
 from segdesk.nn.dataset import LoadedCase
@@ -43,7 +44,13 @@ class CaseDice:
 
 
 def score_cases(
-    network: nn.Module, spec: ModelSpec, cases: Sequence[LoadedCase], report: Progress = silent, *, bf16: bool = False
+    network: nn.Module,
+    spec: ModelSpec,
+    cases: Sequence[LoadedCase],
+    report: Progress = silent,
+    *,
+    bf16: bool = False,
+    views: ViewChoice = ViewChoice.SLICES,
 ) -> list[CaseDice]:
     """Segment every case as `predict` does and compute Dice per label on the case's own grid."""
     classes = {value: index for index, value in enumerate(spec.label_values)}
@@ -52,7 +59,7 @@ def score_cases(
     for done, case in enumerate(cases):
         report(done, len(cases), f"Scoring {case.files.name}")
         prepared = preprocess(case.channels, spec)
-        drawn = clean_up(segment(network, spec, prepared, bf16=bf16), prepared.source, rules)
+        drawn = clean_up(segment(network, spec, prepared, bf16=bf16, views=views), prepared.source, rules)
         dices = class_dices(drawn, case.classes, len(spec.labels))
         by_value = dict(zip(spec.label_values[1:], dices, strict=True))
         scores.append(CaseDice(case.files.name, case.files.patient, by_value, bool(case.files.drafted_by)))

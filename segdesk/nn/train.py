@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from segdesk.core.prediction import ViewChoice
 from segdesk.core.progress import Progress
 from segdesk.errors import UsageError
 from segdesk.nn.device import resolve_device
@@ -18,6 +21,7 @@ from segdesk.nn.networks.ensemble import joined_weights
 from segdesk.nn.networks.registry import network_named, network_of
 from segdesk.nn.output import Outcome, as_stored, command_line, write_model
 from segdesk.nn.plan import default_network, plan_training
+from segdesk.nn.precision import half_precision_record
 from segdesk.nn.prepare import divide
 from segdesk.nn.recipe import Recipe
 from segdesk.nn.recipe_file import read_recipe
@@ -136,7 +140,9 @@ def train(settings: TrainSettings, emit: Emit, report: Progress) -> None:
         network = network_of(spec).to(device)
         network.load_state_dict(weights)
         scores = score_cases(network, spec, material.test, report)
-    changes = {"training": _record(material, recipe, members), "metrics": _metrics(material, members, scores, spec)}
+        metrics = _metrics(material, members, scores, spec) | _metrics_of_views(network, spec, material, report)
+        metrics |= half_precision_record(network, spec, material.test or material.fold, scores, report)
+    changes = {"training": _record(material, recipe, members), "metrics": metrics}
     finished = spec.model_copy(update=changes)
     outcome = Outcome(finished, weights, recipe, tuple(members), tuple(scores), _command(settings), plan.sentences)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
@@ -166,6 +172,15 @@ def _metrics(
     }
     across = [score for member in members for score in member.scores]
     return metrics | ({"cross_validation": summary(across, spec)} if across else {})
+
+
+def _metrics_of_views(network: nn.Module, spec: ModelSpec, material: Material, report: Progress) -> dict[str, Any]:
+    """Return the score with three views of a model that can be run so; nothing for others."""
+    if len(spec.views) == 1 or not material.test:
+        return {}
+    return {
+        "test_three_views": summary(score_cases(network, spec, material.test, report, views=ViewChoice.THREE), spec)
+    }
 
 
 def _command(settings: TrainSettings) -> str:

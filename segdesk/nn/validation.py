@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from segdesk.core.labels import LabelArray
+from segdesk.core.prediction import ViewChoice
+from segdesk.nn.fusion import View, stitch_views
 from segdesk.nn.loaded_model import windows_of
 from segdesk.nn.losses import IGNORE
 from segdesk.nn.preprocess import FloatArray, Preprocessed
 from segdesk.nn.sampler import TrainingCase
-from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink, stitch
+from segdesk.nn.stitch import ClassSink, Engine, ProbabilitySink, Sink
+from segdesk.nn.views import views_of
 from segdesk.nn.window import WindowPlan
 from segdesk.zoo.spec import ModelSpec
 
@@ -64,32 +67,56 @@ def class_dices(drawn: LabelArray, reference: LabelArray, labels: int) -> list[f
     return [2 * int(both[c]) / int(sizes[c]) if sizes[c] else None for c in range(1, labels + 1)]
 
 
-def classify(network: nn.Module, spec: ModelSpec, image: FloatArray, *, bf16: bool = False) -> LabelArray:
+def classify(
+    network: nn.Module,
+    spec: ModelSpec,
+    image: FloatArray,
+    *,
+    bf16: bool = False,
+    views: ViewChoice = ViewChoice.SLICES,
+) -> LabelArray:
     """Return the class index of every voxel of a preprocessed image (C, k, j, i), on its own grid."""
     _, k, j, i = image.shape
     sink = ClassSink((k, j, i))
-    _run(network, spec, image, sink, bf16=bf16)
+    _run(network, spec, image, sink, bf16=bf16, views=views)
     return sink.classes
 
 
-def segment(network: nn.Module, spec: ModelSpec, prepared: Preprocessed, *, bf16: bool = False) -> LabelArray:
+def segment(
+    network: nn.Module,
+    spec: ModelSpec,
+    prepared: Preprocessed,
+    *,
+    bf16: bool = False,
+    views: ViewChoice = ViewChoice.SLICES,
+) -> LabelArray:
     """Return the class index of every voxel on the source grid, as `predict` does."""
     _, k, j, i = prepared.array.shape
     if prepared.axes.turned_shape(prepared.source.shape_kji) == (k, j, i):
-        return np.ascontiguousarray(prepared.axes.turn_back(classify(network, spec, prepared.array, bf16=bf16)))
+        classes = classify(network, spec, prepared.array, bf16=bf16, views=views)
+        return np.ascontiguousarray(prepared.axes.turn_back(classes))
     sink = ProbabilitySink(len(spec.label_values), (k, j, i))
-    _run(network, spec, prepared.array, sink, bf16=bf16)
+    _run(network, spec, prepared.array, sink, bf16=bf16, views=views)
     return prepared.labels_to_source(np.asarray(sink.probabilities, dtype=np.float32))
 
 
-def _run(network: nn.Module, spec: ModelSpec, image: FloatArray, sink: Sink, *, bf16: bool) -> None:
+def _run(network: nn.Module, spec: ModelSpec, image: FloatArray, sink: Sink, *, bf16: bool, views: ViewChoice) -> None:
     network.eval()
     _, k, j, i = image.shape
     window, margin, divisor = windows_of(network, spec)
     plan = WindowPlan((k, j, i), window, margin, divisor=divisor)
     device = _device(network)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-        stitch(Engine(network, spec.dimensions, device, _CPU), image, plan, sink, _go_on)
+        stitch_views(
+            Engine(network, spec.dimensions, device, _CPU),
+            image,
+            plan,
+            [View(axis) for axis in views_of(views, (k, j, i))],
+            sink,
+            _go_on,
+            classes=len(spec.label_values),
+            dtype=np.float32,
+        )
 
 
 def _go_on(done: int) -> None:

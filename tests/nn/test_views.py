@@ -21,12 +21,14 @@ from segdesk.nn import predict as predict_module
 from segdesk.nn.augment import AugmentSettings
 from segdesk.nn.dataset import Dataset
 from segdesk.nn.fit import Budget
+from segdesk.nn.loaded_model import load_model
 from segdesk.nn.predict import predict
 from segdesk.nn.preprocess import preprocess
 from segdesk.nn.recipe import Recipe
 from segdesk.nn.run import Material, Run, run_hash
 from segdesk.nn.sampler import PatchSampler, TrainingCase
 from segdesk.nn.train import TrainSettings, train
+from segdesk.nn.validation import segment
 from segdesk.nn.views import case_seen_across
 from segdesk.nn.window_cost import window_cost
 from segdesk.workers.messages import options_from_json, options_to_json
@@ -244,9 +246,29 @@ def test_a_recipe_trains_one_on_all_views(tmp_path: Path) -> None:
     assert spec.views == _VIEWS
     assert spec.orientation == "RAS"
     assert any("across all three axes" in event.get("text", "") for event in events)
-    recipe.write_text("[preprocessing]\ndimensions = 3\nslice_context = 1\n")
+    assert spec.metrics["test_three_views"]["cases"] == spec.metrics["test"]["cases"] > 0
+    assert "three views averaged" in (tmp_path / "three" / "MODEL_CARD.md").read_text()
+
+
+def test_scores_with_three_views_are_those_of_predict(tmp_path: Path) -> None:
+    model = load_model(classic_model(tmp_path / "m", views=_VIEWS, spacing_kji_mm=(1.0, 1.0, 1.0)))
+    for spacing in ((1.0, 1.0, 1.0), (2.0, 1.0, 1.0)):
+        array = _noise()
+        volume = Volume(array, Geometry.from_spacing(array.shape, spacing))
+        prepared = preprocess({"image": volume}, model.spec)
+        drawn = segment(model.network, model.spec, prepared, views=ViewChoice.THREE)
+        found = predict({"image": volume}, model.folder.path, PredictOptions("cpu", views=ViewChoice.THREE), silent)
+        assert np.array_equal(drawn, found.labels.array == 7)
+        assert not np.array_equal(drawn, segment(model.network, model.spec, prepared))
+
+
+@pytest.mark.parametrize("line", ["slice_context = 1", 'views = ["k", "j", "i"]'])
+def test_a_3d_recipe_has_neither_neighbours_nor_views(line: str, tmp_path: Path) -> None:
+    data = nnunet_set(tmp_path / "data", range(2))
+    (tmp_path / "deep.toml").write_text(f"[preprocessing]\ndimensions = 3\n{line}\n")
+    settings = TrainSettings(data, tmp_path / "deep", Budget(steps=1), recipe=tmp_path / "deep.toml")
     with pytest.raises(UsageError, match="dimensions = 2"):
-        train(TrainSettings(data, tmp_path / "deep", Budget(steps=2), recipe=recipe), events.append, silent)
+        train(settings, lambda _: None, silent)
 
 
 def test_a_run_resumes_only_with_the_same_views_and_neighbours() -> None:
