@@ -62,6 +62,14 @@ class Fingerprint:
         """Number of cases."""
         return len(self.shapes_kji)
 
+    @property
+    def extent_kji_mm(self) -> tuple[float, float, float] | None:
+        """Length of the longest case along each axis of the model; None where spacings are not known."""
+        if self.spacings_kji_mm is None:
+            return None
+        k, j, i = (round(float(x), 1) for x in (self.shapes_kji * self.spacings_kji_mm).max(axis=0))
+        return k, j, i
+
 
 def fingerprint(cases: Sequence[LoadedCase], classes: int, orientation: str | None) -> Fingerprint:
     """Measure the training cases; `classes` counts the background, `orientation` is the model's."""

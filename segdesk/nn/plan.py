@@ -110,6 +110,7 @@ def plan_training(
                 "spacing_kji_mm": spacing,
                 "patch_kji": patch,
                 "orientation": orientation,
+                "trained_extent_kji_mm": seen.extent_kji_mm,
                 "flip_axes": tuple(axis for axis in FLIP_AXES if axis in recipe.augment.flip_axes),
                 "post_processing": recipe.post_processing,
                 "weights_sha256": NO_HASH,

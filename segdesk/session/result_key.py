@@ -37,7 +37,7 @@ IMAGE_WITHOUT_INFLUENCE = frozenset(
 GRID_WITHOUT_INFLUENCE = frozenset({"source", "frame_of_reference_uid"})
 """Fields of a grid that say where it comes from, not where it lies."""
 
-MODEL_WITHOUT_INFLUENCE = frozenset({"title", "training", "parent", "imported", "created"})
+MODEL_WITHOUT_INFLUENCE = frozenset({"title", "training", "trained_extent_kji_mm", "parent", "imported", "created"})
 """Fields of ``model.json`` that tell of the model's past; its scores count: they may decide the precision."""
 
 _LIBRARIES = ("segdesk", "torch", "monai", "numpy", "scipy", "onnxruntime", "openvino")

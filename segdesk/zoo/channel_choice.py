@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from segdesk.zoo.spec import ModelSpec
+if TYPE_CHECKING:
+    from segdesk.zoo.spec import ModelSpec
 
 T = TypeVar("T")
 

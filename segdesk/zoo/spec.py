@@ -28,6 +28,7 @@ FlipAxis = Literal["k", "j", "i"]
 FLIP_AXES: tuple[FlipAxis, ...] = ("k", "j", "i")
 Byte = Annotated[int, Field(ge=0, le=255)]
 Millimetre = Annotated[float, Field(gt=0, le=1000)]
+Extent = Annotated[float, Field(gt=0, le=100_000)]
 PatchSize = Annotated[int, Field(ge=1, le=2048)]
 SliceContext = Annotated[int, Field(ge=0, le=8)]
 Views = Annotated[tuple[FlipAxis, ...], Field(min_length=1, max_length=3)]
@@ -223,6 +224,9 @@ class ModelSpec(Record):
         Window given to the network; (1, J, I) for 2D models.
     orientation : str, optional
         Directions of the (i, j, k) axes the network was trained on, "RAS" or "LPS"; None: the image's own.
+    trained_extent_kji_mm : tuple of float, optional
+        Length of the longest image it was trained on along each axis of its grid: one that shows far more is
+        another field of view. None: not known.
     flip_axes : tuple of str, optional
         Axes of the model's grid, of "k", "j", "i", along which a mirror image is as plausible: those of
         test-time flips. None: not known.
@@ -259,6 +263,7 @@ class ModelSpec(Record):
     spacing_kji_mm: tuple[Millimetre, Millimetre, Millimetre] | None = None
     patch_kji: tuple[PatchSize, PatchSize, PatchSize]
     orientation: Literal["RAS", "LPS"] | None = None
+    trained_extent_kji_mm: tuple[Extent, Extent, Extent] | None = None
     flip_axes: Annotated[tuple[FlipAxis, ...], Field(max_length=3)] | None = None
     post_processing: tuple[PostRule, ...] = ()
     training: TrainingRecord | None = None

@@ -56,6 +56,7 @@ OTHER_MODEL: dict[str, Any] = {
     "network": NetworkSpec(name="residual_unet", parameters={"widths": [8, 32]}), "members": 2,
     "channels": (Channel(name="image", normalisation=Normalisation(kind="none")),),
     "labels": (LabelSpec(value=2, name="thing", colour_rgb=(1, 2, 3)),), "spacing_kji_mm": (1.0, 1.0, 1.0),
+    "trained_extent_kji_mm": (9.0, 9.0, 9.0),
     "patch_kji": (1, 8, 8), "orientation": "RAS", "flip_axes": ("i",), "post_processing": (PostRule(label=1),),
     "training": TrainingRecord(dataset="x", licence="y"), "metrics": {"bf16": 1.0},
     "parent": ModelRef(name="x", version="1", weights_sha256="2" * 64),

@@ -10,7 +10,7 @@ import pytest
 from segdesk.core.geometry import Geometry
 from segdesk.core.volume import Volume
 from segdesk.session import TimeEstimate
-from segdesk.ui.models.model_fit import Fit, fit_of
+from segdesk.session.model_fit import Fit, fit_of
 from segdesk.ui.models.model_page import channel_text, estimate_text, limits_of, quiet_headings, scores_of
 from segdesk.zoo.spec import Channel, Normalisation
 from tests.zoo.folders import spec

@@ -29,9 +29,9 @@ from segdesk.core.progress import Lane, Task
 from segdesk.errors import SegdeskError
 from segdesk.paths import user_models
 from segdesk.session import Session, TimeEstimate
+from segdesk.session.model_fit import Fit, fit_of
 from segdesk.ui.dialogs.import_model import ImportModelDialog
 from segdesk.ui.jobs import Job, Jobs, error_text
-from segdesk.ui.models.model_fit import Fit, fit_of, size_advice
 from segdesk.ui.models.model_page import ModelPage, ModelShelf, estimate_text, find_models, quiet_headings, verify
 from segdesk.ui.panels.section import wrapped
 from segdesk.ui.panels.swatch import Swatch
@@ -209,7 +209,7 @@ class ModelBrowser(QDialog):
         channels = None if self._session.case is None else self._session.case.channels
         for page in pages:
             spec = page.spec
-            fit = fit_of(spec, channels).fit
+            fit = fit_of(spec, channels, self._roi).fit
             mark = {Fit.NOT: "does not fit", Fit.REMARK: "fits, with a remark", Fit.FITS: "fits"}.get(fit, "")
             item = QListWidgetItem(
                 " · ".join(part for part in (f"{spec.identity}\n{spec.dimensions}D", page.place, mark) if part)
@@ -241,13 +241,11 @@ class ModelBrowser(QDialog):
         spec, case = page.spec, self._session.case
         self.title.setText(spec.title)
         self.identity.setText(f"{spec.identity} · made {spec.created:%Y-%m-%d}")
-        found = fit_of(spec, None if case is None else case.channels)
+        found = fit_of(spec, None if case is None else case.channels, self._roi)
         self.fit.setText(found.fit.value)
         set_role(self.fit, _FIT_ROLES[found.fit])
-        advice = "" if case is None else size_advice(spec, case.labels.geometry, self._roi)
-        reasons = [reason for reason in (*found.reasons, advice) if reason]
-        self.reasons.setText("\n".join(reasons))
-        self.reasons.setVisible(bool(reasons))
+        self.reasons.setText("\n".join(found.reasons))
+        self.reasons.setVisible(bool(found.reasons))
         self._show_facts(page)
         self.card.setMarkdown(quiet_headings(page.card) or "This model has no card.")
         self.hash.setText(f"SHA-256 {page.folder.sha256[:16]}…: being checked")

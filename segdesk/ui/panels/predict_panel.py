@@ -21,13 +21,13 @@ from segdesk.core.box import Box
 from segdesk.core.events import Change
 from segdesk.errors import SegdeskError
 from segdesk.session import Candidate, HeatMap, Session
+from segdesk.session.model_fit import size_advice
 from segdesk.ui.actions import Act
 from segdesk.ui.context import Ui
 from segdesk.ui.icons import Glyph
 from segdesk.ui.jobs import Job, error_text
 from segdesk.ui.models.job_text import progress_text
 from segdesk.ui.models.model_choice import ModelChoice, find_choices
-from segdesk.ui.models.model_fit import size_advice
 from segdesk.ui.models.tool_model import ToolModel
 from segdesk.ui.panels.heat_panel import HeatPanel
 from segdesk.ui.panels.judge_draft import JudgeDraft
