@@ -305,3 +305,26 @@ def test_labels_stay_whole_numbers_and_move_with_the_image_under_everything_at_o
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         AugmentSettings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("centre", [(30.0, 20.0, 25.0), (1.0, 38.0, 3.0), (58.0, 2.0, 47.0), (-9.0, 20.0, 60.0)])
+def test_a_patch_of_a_large_image_is_what_scipy_reads_there(centre: tuple[float, float, float], mirror: bool) -> None:
+    """Only the part of the image round the patch is sampled: at every border, inside and beyond."""
+    rng = np.random.default_rng(2)
+    image = rng.normal(size=(60, 40, 50)).astype(np.float32)
+    labels = (ndimage.gaussian_filter(image, 2) > 0.05).astype(np.uint8)
+    turn = np.deg2rad(20.0)
+    matrix = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1.2]])
+    size = (8, 10, 6)
+    found, drawn = cut(
+        torch.from_numpy(image)[None], torch.from_numpy(labels), np.array(centre), size, Variant(matrix), mirror=mirror
+    )
+    offsets = np.stack(np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in size), indexing="ij"))
+    where = np.einsum("ab,bkji->akji", matrix, offsets) + np.array(centre)[:, None, None, None]
+    outside = "reflect" if mirror else "grid-constant"
+    expected = ndimage.map_coordinates(image, where, order=1, mode=outside)
+    np.testing.assert_allclose(found[0].numpy(), expected, atol=2e-4)
+    share = ndimage.map_coordinates(labels.astype(np.float64), where, order=1, mode=outside)
+    certain = np.abs(share - 0.5) > 1e-3
+    assert np.array_equal(drawn.numpy()[certain], share[certain] > 0.5)
