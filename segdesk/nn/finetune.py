@@ -21,6 +21,7 @@ from segdesk.nn.gate import Verdict, judge
 from segdesk.nn.layouts import read_dataset
 from segdesk.nn.loaded_model import load_model
 from segdesk.nn.output import Outcome, as_stored, command_line, write_model
+from segdesk.nn.precision import half_precision_record
 from segdesk.nn.prepare import divide, patients_seen
 from segdesk.nn.run import (
     Material,
@@ -118,8 +119,9 @@ def finetune(settings: FinetuneSettings, emit: Emit, report: Progress) -> None:
         weights = as_stored(fitted.weights, recipe)
         network.load_state_dict(weights)
         after = score_cases(network, spec, material.test, report)
+        half = half_precision_record(network, spec, material.test or material.fold, after, report)
     verdict = judge(before, after)
-    finished = _with_metrics(spec, fitted, (before, after), verdict)
+    finished = _with_metrics(spec, fitted, (before, after), verdict, half)
     told = command_line(["finetune", "--data", settings.data.name, "--model", base.spec.identity], settings)
     outcome = Outcome(finished, weights, recipe, (Member(0, fitted),), tuple(after), told)
     write_model(settings.out, outcome, overwrite=settings.overwrite)
@@ -171,7 +173,7 @@ def _challenger_spec(base: ModelFolder, material: Material) -> ModelSpec:
     return base.spec.model_copy(update=changes)
 
 
-def _with_metrics(spec: ModelSpec, fitted: Fitted, scores: Scores, verdict: Verdict) -> ModelSpec:
+def _with_metrics(spec: ModelSpec, fitted: Fitted, scores: Scores, verdict: Verdict, half: dict[str, Any]) -> ModelSpec:
     before, after = scores
     metrics = {
         "fold": {"mean_dice": fitted.history.best_dice if fitted.history.scores else None},
@@ -180,6 +182,7 @@ def _with_metrics(spec: ModelSpec, fitted: Fitted, scores: Scores, verdict: Verd
         "difference": verdict.difference,
         "verdict": verdict.word,
         "reason": verdict.reason,
+        **half,
     }
     return spec.model_copy(update={"metrics": metrics})
 

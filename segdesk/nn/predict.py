@@ -147,7 +147,13 @@ class _Run:
         k, j, i = (window + 2 * margin for window, margin in zip(plan.window, plan.margin, strict=True))
         window = network_input(middle_window(self.prepared.array, (k, j, i)), self.model.spec.dimensions)
         job = Job(self.windows * 2 ** len(self.flips), window)
-        choice = choose(self.model, self.options, device, job, self.report)
+        try:
+            choice = choose(self.model, self.options, device, job, self.report)
+        except (RuntimeError, MemoryError) as exc:
+            if not is_out_of_memory(exc):
+                raise
+            note = "Memory ran out before the run began; torch goes on in fp32."
+            choice = Choice(TorchRunner(self.model.network, device), {}, (note,))
         self.notes.extend(choice.notes)
         return choice
 

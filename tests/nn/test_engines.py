@@ -196,6 +196,21 @@ def test_an_engine_that_runs_out_of_memory_leaves_the_work_to_torch(
     ]
 
 
+def test_memory_that_runs_out_while_engines_are_compared_is_no_failure(
+    models: dict[str, ModelFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(choice, "convert", lambda model, *_: Fake("openvino-fp32", model.network, breath=0))
+    prediction = run(models["classic"], engine=EngineChoice.OPENVINO)
+    assert prediction.manifest["engine"] == "torch-fp32"
+    assert "before the run began" in prediction.manifest["notes"][0]
+    monkeypatch.setattr(choice, "agreement", broken)
+    with pytest.raises(RuntimeError, match="multiplied"):
+        run(models["classic"], engine=EngineChoice.OPENVINO)
+
+
 @pytest.mark.parametrize("kind", [OnnxRuntimeRunner, OpenVinoRunner])
 def test_the_engines_own_words_for_lack_of_memory_are_understood(kind: type[Any]) -> None:
     def starve(*_: Any, **__: Any) -> None:
