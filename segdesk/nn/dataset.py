@@ -202,4 +202,6 @@ def _read_mask(path: Path, threshold: float | None) -> LabelMap:
     if threshold is None:
         return read_labels(path)
     grey = read_volume(path)
-    return LabelMap.of(np.asarray(grey.array > threshold), grey.geometry)
+    # Grey saved as colour is a mask; real colours are refused where masks are read.
+    values = read_labels(path).array if grey.is_rgb else grey.array
+    return LabelMap.of(np.asarray(values > threshold), grey.geometry)

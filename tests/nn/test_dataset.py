@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from segdesk.errors import SegdeskError
 from segdesk.nn.dataset import class_indices, load_case, load_cases, pixel_sha256
@@ -128,6 +130,21 @@ def test_a_pattern_that_matches_two_files_for_a_case_is_refused(tmp_path: Path) 
     layout = replace(_LAYOUT, channels={"image": "images/{case}_*.nii.gz"})
     with pytest.raises(SegdeskError, match="Two files match"):
         read_dataset(tmp_path, layout)
+
+
+def test_grey_masks_saved_as_colour_are_thresholded_and_coloured_ones_refused(tmp_path: Path) -> None:
+    grey = np.array([[0, 100, 200], [127, 128, 255]], np.uint8)
+    coloured = np.stack([grey] * 3, axis=-1)
+    coloured[0, 0, 1] = 9
+    for name, pixels in (("a", np.stack([grey] * 3, axis=-1)), ("b", coloured)):
+        for folder in ("images", "labels"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{name}.png")
+    layout = replace(_LAYOUT, channels={"film": "images/{case}.png"}, label_pattern="labels/{case}.png", threshold=127)
+    dataset = read_dataset(tmp_path, layout)
+    assert load_case(dataset, dataset.cases[0]).classes.tolist() == [[[0, 0, 1], [0, 1, 1]]]
+    with pytest.raises(SegdeskError, match="colour picture"):
+        load_case(dataset, dataset.cases[1])
 
 
 def test_grey_masks_are_thresholded(tmp_path: Path) -> None:
@@ -253,6 +270,22 @@ def test_the_membrane_recipe_finds_15_sections_and_keeps_the_last_three(shared_d
     assert len(parts.train) == 12
     case = load_case(dataset, parts.train[0])
     assert 0.15 < float(case.classes.mean()) < 0.3
+
+
+def test_the_tumour_recipe_takes_two_channels_and_the_labels_that_make_the_challenges_regions(
+    shared_data: Path,
+) -> None:
+    recipes = resources() / "recipes"
+    layout = read_recipe(recipes / "brats-tumour.toml").layout
+    dataset = read_dataset(shared_data / "brats2015", layout, recipes / "brats-tumour-split.csv")
+    parts = divide(dataset, 0.0)
+    assert dataset.channels == ("flair", "t1c")
+    assert [case.name for case in (*parts.train, *parts.test)] == ["brats_2013_pat0005_1", "brats_2013_pat0006_1"]
+    raw = np.asarray(nib.load(parts.train[0].label).dataobj)
+    classes = load_case(dataset, parts.train[0]).classes
+    values = np.array([0, *(label.value for label in dataset.labels)])[classes]
+    for region, theirs in {(1, 2, 4): (1, 2, 3, 4), (1, 4): (1, 3, 4), (4,): (4,)}.items():
+        assert np.isin(values, region).sum() == np.isin(raw, theirs).sum() > 0
 
 
 def test_the_hippocampus_recipe_finds_125_and_31_cases_and_flags_the_planted_files(shared_data: Path) -> None:
