@@ -58,7 +58,8 @@ def check_inputs(channels: Mapping[str, Volume], model: LoadedModel, options: Pr
         raise UsageError(f"The overlap must lie in 0..0.9, not {options.overlap:g}.")
     if options.uncertainty is Uncertainty.FLIPS and not (options.flips and mirrored_axes(model.spec)):
         raise UsageError(
-            "How much mirrored copies disagree needs test-time flips (--tta) and a model trained on mirrored images."
+            "How much mirrored copies disagree needs test-time flips (--tta) and a model that says it was trained on "
+            "mirrored images."
         )
     chosen = choose_channels(channels, model.spec)
     grid = next(iter(chosen.values())).geometry
@@ -71,7 +72,7 @@ def check_inputs(channels: Mapping[str, Volume], model: LoadedModel, options: Pr
     if options.roi is not None and isinstance(grid, Geometry):
         seen = _with_context(wanted, grid, model, options.views)
         chosen = {name: volume.crop(seen) for name, volume in chosen.items()}
-    return Inputs(chosen, grid, seen, wanted, _notes(chosen, model.spec))
+    return Inputs(chosen, grid, seen, wanted, (*_notes(chosen, model.spec), *_notes_on_flips(options, model.spec)))
 
 
 def choose_channels(channels: Mapping[str, Volume], spec: ModelSpec) -> dict[str, Volume]:
@@ -98,7 +99,10 @@ def choose_channels(channels: Mapping[str, Volume], spec: ModelSpec) -> dict[str
 
 
 def mirrored_axes(spec: ModelSpec, view: int = 0) -> tuple[int, ...]:
-    """Return the axes a model may be mirrored along: those of its training, else all it has.
+    """Return the axes a model may be mirrored along: those of its training, none where that is not known.
+
+    A network that never saw an image upside down draws nonsense on one, so a guess would spoil masks and
+    make all of it look unsure.
 
     Parameters
     ----------
@@ -107,7 +111,7 @@ def mirrored_axes(spec: ModelSpec, view: int = 0) -> tuple[int, ...]:
     view : int
         Axis of the grid that comes first in what the network is shown; the result counts axes there.
     """
-    names = FLIP_AXES if spec.flip_axes is None else spec.flip_axes
+    names = spec.flip_axes or ()
     sees_depth = spec.dimensions == 3 or spec.slice_context > 0
     shown = seen_across(FLIP_AXES, view)
     return tuple(place for place, name in enumerate(shown) if name in names and (place > 0 or sees_depth))
@@ -174,6 +178,14 @@ def _notes(chosen: Mapping[str, Volume], spec: ModelSpec) -> tuple[str, ...]:
     if spec.untrained:
         notes.append("The weights are untrained; the labels mean nothing.")
     return tuple(notes)
+
+
+def _notes_on_flips(options: PredictOptions, spec: ModelSpec) -> list[str]:
+    """Tell that there are no mirrored copies where they were asked for."""
+    if not options.flips or spec.flip_axes:
+        return []
+    why = "does not say whether it was" if spec.flip_axes is None else "was not"
+    return [f"No mirrored copies were made: {spec.identity} {why} trained on mirrored images."]
 
 
 def _notes_on_neighbours(grid: Grid) -> list[str]:

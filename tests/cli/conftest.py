@@ -58,7 +58,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def toy_model(tmp_path: Path) -> Path:
     """A model folder that labels every voxel above 50 with 7."""
-    return threshold_model(tmp_path / "models" / "toy").path
+    return threshold_model(tmp_path / "models" / "toy", flip_axes=("k", "j", "i")).path
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ ALLOWED = {"bf16": {"largest_change": 0.0004}}
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelFolder]:
     """One of each kind: padded with norms in 3D, valid convolutions in 2D, and an ensemble of these."""
     folder = tmp_path_factory.mktemp("models")
-    spec = toy_spec(network=NetworkSpec(name="residual_unet", parameters={"widths": [2, 4]}))
+    spec = toy_spec(network=NetworkSpec(name="residual_unet", parameters={"widths": [2, 4]}), flip_axes=("k", "j", "i"))
     torch.manual_seed(2)
     residual = save_model(folder / "residual", spec, unsettled(network_of(spec)))
-    classic = classic_model(folder / "classic")
+    classic = classic_model(folder / "classic", flip_axes=("j", "i"))
     torch.manual_seed(4)
     members = [network_of(classic.spec).eval().state_dict() for _ in range(2)]
     joined = classic.spec.model_copy(update={"members": 2})

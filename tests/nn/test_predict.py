@@ -169,7 +169,7 @@ def test_an_image_of_zeros_gives_an_empty_mask(tmp_path: Path) -> None:
 
 
 def test_flips_leave_a_network_without_reach_unchanged(tmp_path: Path) -> None:
-    model = threshold_model(tmp_path / "m")
+    model = threshold_model(tmp_path / "m", flip_axes=("k", "j", "i"))
     volume = blob(oblique_geometry((9, 20, 17)))
     assert np.array_equal(run(model, volume, flips=True).labels.array, run(model, volume).labels.array)
 

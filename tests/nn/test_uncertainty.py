@@ -100,16 +100,28 @@ def test_the_map_lies_on_the_source_grid_and_is_0_outside_the_region(tmp_path: P
 
 def test_the_copies_follow_the_axes_of_the_training(tmp_path: Path) -> None:
     volume = Volume(_image((8, 16, 16))[0], Geometry.from_spacing((8, 16, 16)))
-    every, one = _model(tmp_path / "a"), _model(tmp_path / "b", flip_axes=("i",))
+    every, one = _model(tmp_path / "a", flip_axes=("k", "j", "i")), _model(tmp_path / "b", flip_axes=("i",))
     options = {"flips": True, "uncertainty": Uncertainty.FLIPS}
     wide, narrow = _predict(every, volume, **options), _predict(one, volume, **options)
     assert not np.allclose(wide.uncertainty, narrow.uncertainty)
     assert narrow.uncertainty.max() > 0
 
 
-@pytest.mark.parametrize(("flips", "axes"), [(False, None), (True, ())])
+@pytest.mark.parametrize(("flips", "axes"), [(False, ("i",)), (True, ()), (True, None)])
 def test_disagreement_without_copies_is_refused(tmp_path: Path, flips: bool, axes: tuple[str, ...] | None) -> None:
     model = threshold_model(tmp_path / "m", flip_axes=axes)
     volume = Volume(_image((4, 8, 8))[0], Geometry.from_spacing((4, 8, 8)))
     with pytest.raises(UsageError, match="mirrored"):
         _predict(model, volume, flips=flips, uncertainty=Uncertainty.FLIPS)
+
+
+@pytest.mark.parametrize(("axes", "words"), [(None, "does not say whether it was trained"), ((), "was not trained")])
+def test_a_model_that_does_not_know_mirrored_images_is_not_mirrored(
+    tmp_path: Path, axes: tuple[str, ...] | None, words: str
+) -> None:
+    volume = Volume(_image((8, 16, 16))[0], Geometry.from_spacing((8, 16, 16)))
+    model = _model(tmp_path / "m", flip_axes=axes)
+    plain, asked = _predict(model, volume, probabilities=True), _predict(model, volume, probabilities=True, flips=True)
+    np.testing.assert_array_equal(plain.probabilities, asked.probabilities)
+    assert any(words in note for note in asked.manifest["notes"])
+    assert not any("mirrored" in note for note in plain.manifest["notes"])

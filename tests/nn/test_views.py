@@ -127,7 +127,7 @@ def test_mirrored_copies_follow_the_axes_of_the_grid(tmp_path: Path) -> None:
 
 
 def test_uncertainty_is_that_of_the_mean_and_spread_the_mean_of_the_views(tmp_path: Path) -> None:
-    model = classic_model(tmp_path / "m", views=_VIEWS)
+    model = classic_model(tmp_path / "m", views=_VIEWS, flip_axes=("k", "j", "i"))
     fused = _three(model, _noise(), probabilities=True, uncertainty=Uncertainty.ENTROPY)
     p = fused.probabilities
     np.testing.assert_allclose(fused.uncertainty, -(p * np.log(p)).sum(axis=0) / np.log(2), atol=1e-4)
