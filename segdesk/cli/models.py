@@ -126,9 +126,14 @@ def _facts(model: ModelFolder) -> Iterator[tuple[str, str]]:
     """Yield name and text of each line about a model."""
     spec = model.spec
     yield "folder", str(model.path)
-    yield "network", f"{spec.network.name}, {spec.dimensions}D, {model.parameter_count:,} parameters"
+    members = f", {spec.members} networks averaged" if spec.members > 1 else ""
+    yield "network", f"{spec.network.name}, {spec.dimensions}D, {model.parameter_count:,} parameters{members}"
     yield "voxels", "the image's own" if spec.spacing_kji_mm is None else f"{_times(spec.spacing_kji_mm)} mm (k, j, i)"
     yield "window", f"{_times(spec.patch_kji)} voxels (k, j, i)"
+    if spec.slice_context:
+        yield "neighbours", f"{spec.slice_context} slice(s) on each side of the one it draws"
+    if len(spec.views) > 1:
+        yield "views", "across k, j and i (--views three averages them)"
     yield "axes", spec.orientation or "the image's own"
     yield "mirrored", "not known" if spec.flip_axes is None else ", ".join(spec.flip_axes) or "never"
     if spec.training is not None:

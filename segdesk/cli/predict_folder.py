@@ -91,6 +91,7 @@ def _run_record(job: PredictionJob) -> str:
         "roi": roi,
         "engine": options.engine,
         "precision": options.precision,
+        "views": options.views,
     }
     return to_json_text(settings) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -36,6 +37,20 @@ def test_a_foreign_model_is_imported_in_a_child_and_predicts(
     mask = tmp_path / "mask.nii.gz"
     assert run("predict", scan_file, mask, "--model", tmp_path / "mine" / "organ", "--device", "cpu", "-q").code == 0
     assert mask.is_file()
+
+
+def test_all_folds_are_imported_unless_some_are_named(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / GOLDEN.name
+    shutil.copytree(GOLDEN, source)
+    shutil.copytree(GOLDEN / "fold_0", source / "fold_1")
+    words = ["models", "import", source, "--to", tmp_path / "mine", "--quiet"]
+    done = run(*words, "--name", "both")
+    assert done.code == 0, done.err
+    assert "All folds were taken (0, 1): 2 networks" in done.out
+    assert "2 networks averaged" in run("models", "show", tmp_path / "mine" / "both").out
+    refused = run(*words, "--name", "none", "--fold", "0,5")
+    assert refused.code == 2
+    assert "no fold_5 here" in refused.err
 
 
 def test_a_zip_takes_a_model_elsewhere_and_back(run: Run, toy_model: Path, tmp_path: Path) -> None:

@@ -57,6 +57,20 @@ def test_probabilities_are_written_beside_the_mask(run, scan_file: Path, toy_mod
     np.testing.assert_array_equal(shares.array[1] > 0.5, read_labels(tmp_path / "m.nii.gz").array == 7)
 
 
+def test_a_2d_model_is_run_across_three_axes_where_it_knows_them(run, scan_file: Path, tmp_path: Path) -> None:
+    flat = {"dimensions": 2, "patch_kji": (1, 8, 8)}
+    three = threshold_model(tmp_path / "three", views=("k", "j", "i"), slice_context=0, **flat).path
+    words = ["predict", scan_file, tmp_path / "m.nii.gz", "--device", "cpu", "--views", "three", "--json", "--model"]
+    done = run(*words, three)
+    assert done.code == 0, done.err
+    assert done.json["parameters"]["views"] == "three"
+    assert np.array_equal(read_labels(tmp_path / "m.nii.gz").array == 7, read_volume(scan_file).array > 50)
+    assert "--views three" in run("models", "show", three).out
+    refused = run(*words, threshold_model(tmp_path / "one", **flat).path, "--overwrite")
+    assert (refused.code, refused.json["error"]["code"]) == (2, "usage")
+    assert "one axis" in refused.json["error"]["message"]
+
+
 def test_a_map_of_uncertainty_is_written_beside_the_mask(run, scan_file: Path, toy_model: Path, tmp_path: Path) -> None:
     words = ["predict", scan_file, tmp_path / "m.nii.gz", "--model", toy_model, "--device", "cpu"]
     assert run(*words, "--uncertainty", tmp_path / "u.nii.gz").code == 0
