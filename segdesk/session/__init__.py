@@ -5,7 +5,8 @@ from segdesk.session.drafts import Drafts, StoredDraft
 from segdesk.session.first_slice import FirstSlice
 from segdesk.session.heat import Heat, HeatMap
 from segdesk.session.panel import Panel, Read
-from segdesk.session.queue import Queue, QueuedCase, QueueState
+from segdesk.session.queue import Queue
+from segdesk.session.queued_case import QueuedCase, QueueState
 from segdesk.session.run_times import RunTimes, TimeEstimate
 from segdesk.session.saving import SaveOutcome
 from segdesk.session.scores import ScoreEntry, Scores, ScoreSheet

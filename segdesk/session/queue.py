@@ -3,98 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from segdesk.core.box import Box
 from segdesk.core.events import Change, Signal
+from segdesk.core.inside import Insight
 from segdesk.core.prediction import PredictOptions
 from segdesk.core.progress import Cancelled, Lane, Progress, Task, silent
 from segdesk.errors import SegdeskError, WorkerError
-from segdesk.io.limits import allow_large
 from segdesk.session.drafting import Drafting
 from segdesk.session.model_choice import resolve_model
+from segdesk.session.queue_estimate import CaseEstimate, Estimator
+from segdesk.session.queue_run import Outcome, compare, compared, run_queued
+from segdesk.session.queued_case import QueuedCase, QueueState
 from segdesk.session.state import SessionState
-from segdesk.store.records import MaskRecord, MaskRole
-
-if TYPE_CHECKING:
-    from segdesk.store.project import Project
-    from segdesk.zoo.model_folder import ModelFolder
-
-
-class QueueState(StrEnum):
-    """How a queued case stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    PAUSED = "paused"
-    DONE = "done"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-_OPEN = (QueueState.WAITING, QueueState.RUNNING, QueueState.PAUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedCase:
-    """A case in the queue, as it stands.
-
-    Parameters
-    ----------
-    number : int
-        Of this entry; the same case may be queued twice.
-    case_id, name : str
-        Which case.
-    model : str or Path
-        What runs on it.
-    model_name : str
-        For people.
-    options : PredictOptions
-        How it runs.
-    again : bool
-        Run although these weights have drafted the case before.
-    state : QueueState
-        How it stands.
-    done, total : int
-        Windows; total 0 before the first.
-    text : str
-        What is going on, or why it failed.
-    record : MaskRecord or None
-        The stored draft, once it is done.
-    """
-
-    number: int
-    case_id: str
-    name: str
-    model: str | Path
-    model_name: str
-    options: PredictOptions
-    again: bool = False
-    state: QueueState = QueueState.WAITING
-    done: int = 0
-    total: int = 0
-    text: str = ""
-    record: MaskRecord | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether something is still to happen with it."""
-        return self.state in _OPEN
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the run of a case ended; errors are outcomes here, so that the queue goes on."""
-
-    state: QueueState
-    text: str = ""
-    record: MaskRecord | None = None
 
 
 class Queue:
@@ -108,9 +34,11 @@ class Queue:
 
     changed = Signal()
 
-    def __init__(self, state: SessionState, drafting: Drafting | None) -> None:
+    def __init__(self, state: SessionState, drafting: Drafting | None, insight: Insight | None = None) -> None:
         self._state = state
         self._drafting = drafting
+        self._insight = insight
+        self._estimated: set[int] = set()
         self._numbers = count(1)
         self._rows: dict[int, QueuedCase] = {}
         self._stop: threading.Event | None = None
@@ -141,7 +69,7 @@ class Queue:
         device: str = "auto",
         again: bool = False,
     ) -> tuple[QueuedCase, ...]:
-        """Queue cases of the project for a model.
+        """Queue cases of the project for a model; those it does not fit are listed with the reason, and do not run.
 
         Parameters
         ----------
@@ -165,10 +93,11 @@ class Queue:
         WorkerError
             If the session has nothing that runs models.
         """
-        self._state.require_project()
+        project = self._state.require_project()
         if self._drafting is None:
             raise WorkerError("This session cannot run models; start it with a predictor.")
-        names = {row.case.id: row.case.name for row in self._state.view.summaries}
+        cases = {row.case.id: row.case for row in self._state.view.summaries}
+        names = {case_id: case.name for case_id, case in cases.items()}
         waiting = {(row.case_id, row.model) for row in self._rows.values() if row.is_open}
         options = PredictOptions(device=device, roi=roi)
         added = tuple(
@@ -176,9 +105,37 @@ class Queue:
             for case_id in case_ids
             if (case_id, model) not in waiting
         )
+        fits = compare(project, model, [cases[row.case_id] for row in added if row.case_id in cases], roi)
+        added = tuple(compared(row, fits.get(row.case_id)) for row in added)
         self._rows |= {row.number: row for row in added}
         self.changed.emit()
         return added
+
+    def estimate_task(self) -> Task[Mapping[int, CaseEstimate]] | None:
+        """Return the task that tells what waiting cases will take; None when that is known, or nothing can tell it.
+
+        Each case is asked for once. The task never fails: what cannot be estimated stays without.
+        """
+        rows = [row for row in self._rows.values() if row.state is QueueState.WAITING]
+        rows = [row for row in rows if row.number not in self._estimated]
+        drafting, project, insight = self._drafting, self._state.project, self._insight
+        if not rows or drafting is None or project is None or insight is None:
+            return None
+        self._estimated |= {row.number for row in rows}
+        grids = {row.case.id: row.case.grid for row in self._state.view.summaries}
+        estimator = Estimator(insight, drafting.times)
+
+        def work(report: Progress) -> Mapping[int, CaseEstimate]:
+            found: dict[int, CaseEstimate] = {}
+            for row in rows:
+                grid = grids.get(row.case_id)
+                if grid is not None:
+                    with suppress(SegdeskError):
+                        folder = resolve_model(project, row.model)
+                        found[row.number] = estimator.estimate(folder, grid, row.options, report)
+            return found
+
+        return Task("Estimating how long the queue takes", Lane.INFERENCE, work, self._take_estimates)
 
     def next_task(self) -> Task[Outcome] | None:
         """Return the task of the next waiting case, which counts as running from now on; None when there is none.
@@ -199,7 +156,7 @@ class Queue:
                     raise Cancelled
                 report(done, total, text)
 
-            return _outcome(chosen, project, drafting, reporting)
+            return run_queued(chosen, project, drafting, reporting)
 
         title = f"Predicting {chosen.name}"
         return self._state.refreshing(title, Lane.INFERENCE, work, lambda outcome: self._settle(chosen, outcome))
@@ -224,10 +181,11 @@ class Queue:
             self._stop_if_running(row)
 
     def resume(self, number: int) -> None:
-        """Put a paused, failed or cancelled entry back in line."""
+        """Put a paused, failed or cancelled entry back in line; one that does not fit then runs anyway."""
         row = self._rows[number]
-        if row.state in (QueueState.PAUSED, QueueState.FAILED, QueueState.CANCELLED):
-            self._put(replace(row, state=QueueState.WAITING, done=0, total=0, text=""))
+        if row.state in (QueueState.PAUSED, QueueState.FAILED, QueueState.CANCELLED, QueueState.UNFIT):
+            anyway = row.anyway or row.state is QueueState.UNFIT
+            self._put(replace(row, state=QueueState.WAITING, done=0, total=0, text="", anyway=anyway))
 
     def cancel(self, number: int) -> None:
         """Give up an entry."""
@@ -277,37 +235,17 @@ class Queue:
         present = self._rows.get(row.number)
         # Paused or cancelled meanwhile: what was asked last stands, unless the draft is there all the same.
         if present is not None and (present.state is QueueState.RUNNING or outcome.record is not None):
-            self._put(replace(present, state=outcome.state, text=outcome.text, record=outcome.record))
+            fit = outcome.fit or present.fit
+            self._put(replace(present, state=outcome.state, text=outcome.text, record=outcome.record, fit=fit))
         if outcome.record is not None:
             self._state.emit(Change.CANDIDATE | Change.CASES, self)
+
+    def _take_estimates(self, found: Mapping[int, CaseEstimate]) -> None:
+        for number, estimate in found.items():
+            if number in self._rows:
+                self._rows[number] = replace(self._rows[number], estimate=estimate)
+        self.changed.emit()
 
     def _put(self, row: QueuedCase) -> None:
         self._rows[row.number] = row
         self.changed.emit()
-
-
-def _outcome(row: QueuedCase, project: Project, drafting: Drafting, report: Progress) -> Outcome:
-    """Draft a case; errors of ours become its outcome."""
-    try:
-        folder = resolve_model(project, row.model)
-        if not row.again and _has_draft(project, row, folder):
-            return Outcome(QueueState.SKIPPED, "These weights have drafted it before.")
-        # How large the images are was agreed to when they were added.
-        with allow_large():
-            channels = project.images.read_channels(row.case_id, report)
-        candidate = drafting.draft(project, row.case_id, channels, folder, row.options, report)
-    except Cancelled:
-        return Outcome(QueueState.CANCELLED)
-    except SegdeskError as error:
-        return Outcome(QueueState.FAILED, error.message)
-    return Outcome(QueueState.DONE, _seconds_text(candidate.manifest.get("seconds")), candidate.record)
-
-
-def _has_draft(project: Project, row: QueuedCase, folder: ModelFolder) -> bool:
-    drafts = project.masks.of_case(row.case_id, MaskRole.CANDIDATE)
-    return any(draft.weights_sha256 == folder.sha256 for draft in drafts)
-
-
-def _seconds_text(seconds: object) -> str:
-    total = seconds.get("total") if isinstance(seconds, dict) else None
-    return f"{total:.1f} s" if isinstance(total, float) else ""

@@ -99,7 +99,7 @@ class Session:
         drafting = None if predictor is None else Drafting(predictor, times)
         self.drafts = Drafts(state, self.editor, lineage, drafting, self.judging)
         self.heat = Heat(state, predictor, insight, times)
-        self.queue = Queue(state, drafting)
+        self.queue = Queue(state, drafting, insight)
         self.panel = Panel(state, saving)
         self.scores = Scores(state)
         self.teaching = Teaching(state, trainer)

@@ -25,6 +25,7 @@ class QueueRunner(QObject):
         super().__init__(parent)
         self._queue, self._jobs = session.queue, jobs
         self._job: Job | None = None
+        self._is_estimating = False
         self._queue.changed.connect(self._begin)
 
     def let_go(self) -> None:
@@ -32,6 +33,7 @@ class QueueRunner(QObject):
         self._queue.changed.disconnect(self._begin)
 
     def _begin(self) -> None:
+        self._estimate()
         task = None if self._job is not None else self._queue.next_task()
         running = self._queue.running
         # Asking for the task announced a change, which may have begun it already.
@@ -40,6 +42,17 @@ class QueueRunner(QObject):
         job = self._job = self._jobs.start(task)
         job.progressed.connect(partial(self._queue.note_progress, running.number))
         job.finished.connect(partial(self._end, running.number))
+
+    def _estimate(self) -> None:
+        """Ask what new cases will take, ahead of them on the same lane."""
+        task = None if self._is_estimating else self._queue.estimate_task()
+        if task is not None:
+            self._is_estimating = True
+            self._jobs.start(task).finished.connect(self._on_estimated)
+
+    def _on_estimated(self) -> None:
+        self._is_estimating = False
+        self._begin()
 
     def _end(self, number: int) -> None:
         self._job = None

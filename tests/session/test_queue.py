@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,15 @@ from segdesk.core.prediction import Prediction, PredictOptions
 from segdesk.core.progress import Cancelled, Progress, silent
 from segdesk.core.volume import Volume
 from segdesk.errors import ModelError, UsageError, WorkerError
-from segdesk.session import QueueState, Session, SessionSettings
+from segdesk.session import QueueState, RunTimes, Session, SessionSettings
+from segdesk.session.cached_predictor import CachedPredictor
+from segdesk.session.queue_estimate import CaseEstimate
+from segdesk.session.result_cache import ResultCache
 from segdesk.store.records import MaskRole
-from tests.session.toys import ToyPredictor, toy_model, write_scan
+from segdesk.zoo.model_folder import ModelFolder
+from segdesk.zoo.spec import Channel
+from tests.session.toys import SECONDS, RuleInsight, ToyPredictor, toy_model, write_scan
+from tests.zoo.folders import WEIGHTS, folder
 
 
 class OddPredictor(ToyPredictor):
@@ -222,3 +231,131 @@ def test_without_a_predictor_nothing_is_queued(tmp_path, scan, model):
     session.open_path(scan).run()
     with pytest.raises(WorkerError):
         session.queue.add([session.case.record.id], model, "toy")
+
+
+CROPS = {"spacing_kji_mm": (1.0, 1.0, 1.0), "trained_extent_kji_mm": (9.0, 9.0, 9.0)}
+
+
+def test_cases_that_show_far_more_than_the_model_knows_are_left_out_with_the_reason(session, cases, tmp_path):
+    crops = folder(tmp_path / "crops", WEIGHTS, **CROPS).path
+    session.queue.add(cases[:2], crops, "crops")
+    session.queue.run_all()
+    assert states(session) == ["unfit", "unfit"]
+    row = session.queue.rows[0]
+    assert row.text.startswith("The image is 18 × 19 × 20 mm; the model was trained on cut-outs of at most 9 × 9 × 9")
+    session.queue.resume(row.number)
+    session.queue.run_all()
+    assert states(session) == ["done", "unfit"]
+
+
+def test_a_region_of_the_right_size_is_drafted(session, cases, tmp_path):
+    crops = folder(tmp_path / "crops", WEIGHTS, **CROPS).path
+    session.queue.add(cases[:1], crops, "crops", roi=Box((2, 5, 5), (6, 15, 15)))
+    session.queue.run_all()
+    assert states(session) == ["done"]
+
+
+def test_a_case_without_a_grid_in_its_record_is_judged_when_its_image_is_read(session, cases, tmp_path, predictor):
+    with closing(sqlite3.connect(session.project.folder / "project.segdesk")) as file:
+        file.execute("UPDATE cases SET grid=NULL")
+        file.commit()
+    session.refresh().run()
+    crops = folder(tmp_path / "crops", WEIGHTS, **CROPS).path
+    session.queue.add(cases[:1], crops, "crops")
+    assert states(session) == ["waiting"]
+    session.queue.run_all()
+    assert states(session) == ["unfit"]
+    assert session.queue.rows[0].fit.needs_region
+    assert predictor.calls == 0
+
+
+def test_a_model_that_needs_other_channels_is_not_run(session, cases, tmp_path, predictor):
+    two = folder(tmp_path / "two", WEIGHTS, channels=(Channel(name="t1"), Channel(name="t2"))).path
+    session.queue.add(cases[:1], two, "two")
+    assert (states(session), predictor.calls) == (["unfit"], 0)
+    assert session.queue.rows[0].text == "It needs the channels t1, t2; the case has image."
+
+
+def test_a_model_that_is_not_there_fails_when_it_is_run(session, cases, tmp_path):
+    session.queue.add(cases[:1], tmp_path / "nowhere", "nowhere")
+    session.queue.run_all()
+    assert states(session) == ["failed"]
+
+
+@pytest.fixture
+def measured(tmp_path, predictor) -> tuple[Session, RuleInsight, list[str]]:
+    """A session that can measure models, on three cases of one grid."""
+    insight = RuleInsight()
+    settings = SessionSettings(desk_folder=tmp_path / "desk", run_times_file=tmp_path / "times.json")
+    session = Session(predictor, settings=settings, insight=insight)
+    session.create_project(tmp_path / "measured", "Heads").run()
+    scans = [write_scan(tmp_path / "scans" / f"head-{number}.nii.gz", number) for number in range(3)]
+    return session, insight, [case.id for case in session.add_images(scans).run()]
+
+
+def test_what_waits_is_estimated_once_per_grid_from_one_window(measured, model):
+    session, insight, cases = measured
+    assert session.queue.estimate_task() is None
+    session.queue.add(cases, model, "toy")
+    session.queue.estimate_task().run()
+    assert [row.estimate for row in session.queue.rows] == [CaseEstimate(6, 3.0)] * 3
+    assert insight.asked == [False, True]
+    assert session.queue.estimate_task() is None
+
+
+def test_past_runs_tell_how_long_a_window_takes(measured, model, tmp_path):
+    session, insight, cases = measured
+    manifest = {"windows": 4, "seconds": {"network": 8.0}, "device": "CPU"}
+    RunTimes(tmp_path / "times.json").note(ModelFolder.load(model).sha256, manifest, flips=False)
+    session.queue.add(cases[:1], model, "toy")
+    session.queue.estimate_task().run()
+    assert session.queue.rows[0].estimate == CaseEstimate(6, 12.0)
+    assert insight.asked == [False]
+
+
+def test_what_cannot_be_estimated_stays_without(measured, tmp_path):
+    session, insight, cases = measured
+    session.queue.add(cases[:1], tmp_path / "nowhere", "nowhere")
+    task = session.queue.estimate_task()
+    session.queue.clear_finished()
+    session.queue.cancel_all()
+    task.run()
+    assert session.queue.rows[0].estimate is None
+    assert insight.asked == []
+
+
+def test_an_estimate_of_a_case_that_was_taken_off_the_list_is_dropped(measured, model):
+    session, _, cases = measured
+    (row,) = session.queue.add(cases[:1], model, "toy")
+    task = session.queue.estimate_task()
+    found = task.work(silent)
+    session.queue.cancel(row.number)
+    session.queue.clear_finished()
+    task.apply(found)
+    assert session.queue.rows == ()
+
+
+def test_a_result_from_the_cache_says_so(session, cases, model, tmp_path):
+    cached = CachedPredictor(Timed(), ResultCache(tmp_path / "cache", 10_000_000))
+    settings = SessionSettings(desk_folder=tmp_path / "desk", run_times_file=tmp_path / "times.json")
+    again = Session(cached, settings=settings)
+    again.open_project(session.project.folder).run()
+    again.queue.add(cases[:1], model, "toy")
+    again.queue.run_all()
+    again.queue.clear_finished()
+    again.queue.add(cases[:1], model, "toy", again=True)
+    again.queue.run_all()
+    (row,) = again.queue.rows
+    assert row.text.startswith("From the result cache: made ")
+    weights = ModelFolder.load(model).sha256
+    assert RunTimes(tmp_path / "times.json").seconds_per_window(weights, "CPU", flips=False) == (2.0, 1)
+
+
+class Timed(ToyPredictor):
+    """Says what it cost."""
+
+    def __call__(
+        self, channels: Mapping[str, Volume], model: Path, options: PredictOptions, report: Progress
+    ) -> Prediction:
+        answer = super().__call__(channels, model, options, report)
+        return replace(answer, manifest={"windows": 3, "seconds": SECONDS, "device": "CPU", "cached": False})

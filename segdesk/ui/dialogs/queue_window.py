@@ -180,7 +180,7 @@ class QueueRowView(QFrame):
         self.row = row
         self._name.setText(row.name)
         self._state.setText(row.state)
-        set_role(self._state, Role.ERROR if row.is_bad else Role.MUTED)
+        set_role(self._state, Role.ERROR if row.is_bad else Role.WARNING if row.is_doubtful else Role.MUTED)
         self._detail.setText(f"{row.model} · {row.detail}" if row.detail else row.model)
         self.bar.setVisible(row.part is not None)
         self.bar.setValue(round(1000 * (row.part or 0.0)))
@@ -189,5 +189,7 @@ class QueueRowView(QFrame):
         self.pause.setVisible(row.can_pause or row.can_resume)
         self._theme.put_icon(self.pause, Glyph.PAUSE if row.can_pause else Glyph.PLAY)
         tip = "Pause; a running case begins anew when it goes on" if row.can_pause else "Put it back in line"
+        if row.is_doubtful and row.can_resume:
+            tip = "Draft the whole image all the same"
         self.pause.setToolTip(tip)
         self.pause.setAccessibleName(tip)

@@ -21,6 +21,7 @@ from segdesk.core.box import Box
 from segdesk.core.events import Change
 from segdesk.errors import SegdeskError
 from segdesk.session import Candidate, HeatMap, Session
+from segdesk.session.cached_predictor import cached_text
 from segdesk.session.model_fit import size_advice
 from segdesk.ui.actions import Act
 from segdesk.ui.context import Ui
@@ -209,7 +210,9 @@ class PredictPanel(QWidget):
         self.run_button = set_role(QPushButton("Draft with this model"), Role.PRIMARY)
         self.run_button.clicked.connect(self.run_model)
         self.queue_button = QPushButton("All cases")
-        self.queue_button.setToolTip("Draft every case that has no draft by this model, on the whole image, in a queue")
+        self.queue_button.setToolTip(
+            "Draft every case that this model fits and has not drafted, on the whole image, in a queue"
+        )
         self.queue_button.clicked.connect(self.queue_all)
         page = QWidget()
         line = QHBoxLayout(page)
@@ -308,7 +311,8 @@ class PredictPanel(QWidget):
         if candidate is not None:
             is_under_heat = self._session.heat.shown.value is not None
             how = "outlined below the map." if is_under_heat else "filled, your mask dotted below it."
-            self.hint.setText(f"Draft by {candidate.model}: {how}")
+            known = cached_text(candidate.manifest)
+            self.hint.setText(f"Draft by {candidate.model}: {how}{f' {known}.' if known else ''}")
         else:
             self.hint.setText(advice or "Drag a box in a view to draft only there; drag its edges to change it.")
         set_role(self.hint, Role.WARNING if advice else Role.MUTED)
