@@ -140,6 +140,48 @@ def test_all_cases_are_drafted_in_the_queue_and_previewed_later(
     queue.close()
 
 
+def test_cases_a_model_does_not_fit_are_left_out_with_the_reason_and_run_when_told(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    assert session.project is not None
+    crops = folder(
+        session.project.models_folder / "crops", WEIGHTS, name="crops", spacing_kji_mm=(1.0, 1.0, 1.0),
+        trained_extent_kji_mm=(2.0, 2.0, 2.0),
+    )  # fmt: skip
+    desktop.read.predict.choose(crops.path)
+    settle(qtbot, window)
+    desktop.read.predict.queue_button.click()
+    queue = desktop.models.show_queue()
+    settle(qtbot, window)
+    assert queue.summary.text() == "0 of 3 drafted · 3 left out: the model does not fit"
+    first = next(iter(queue.rows.values()))
+    assert first.row is not None
+    assert first.row.state == "Fits a part"
+    assert first.row.detail.startswith("The image is ")
+    assert (first.open.text(), first.pause.toolTip()) == ("Open", "Draft the whole image all the same")
+    assert first.height() >= first.heightForWidth(first.width())
+    first.pause.click()
+    settle(qtbot, window)
+    assert queue.summary.text() == "1 of 3 drafted · 2 left out: the model does not fit"
+    assert (first.row.state, first.open.text()) == ("Draft stored", "Preview")
+    queue.close()
+
+
+def test_what_the_queue_will_take_is_told_while_it_waits(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
+) -> None:
+    queue = desktop.models.show_queue()
+    queue.hold.click()
+    desktop.read.predict.queue_all()
+    settle(qtbot, window)
+    assert queue.summary.text().endswith("3 waiting · about 9.0 s to go · on hold: no further case begins")
+    first = next(iter(queue.rows.values()))
+    assert first.row is not None
+    assert first.row.detail == "about 3.0 s"
+    session.queue.cancel_all()
+    queue.close()
+
+
 def test_the_queue_holds_pauses_resumes_and_cancels(
     qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session
 ) -> None:

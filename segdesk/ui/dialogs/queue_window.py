@@ -6,6 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtCore import Signal as QtSignal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -156,8 +157,7 @@ class QueueRowView(QFrame):
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(_BAR_PX)
-        self.open = QPushButton("Preview")
-        self.open.setToolTip("Open the case and look at the draft")
+        self.open = QPushButton()
         self.pause, self.cancel = QToolButton(), QToolButton()
         self.cancel.setToolTip("Cancel")
         self.cancel.setAccessibleName("Cancel")
@@ -175,6 +175,16 @@ class QueueRowView(QFrame):
         grid.addWidget(self._detail, 1, 0, 1, 2)
         grid.addWidget(self.bar, 2, 0, 1, 5)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Be as high as the wrapped reason is at the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        layout = self.layout()
+        if layout is not None:
+            self.setMinimumHeight(layout.totalHeightForWidth(self.width()))
+
     def show_row(self, row: QueueRow) -> None:
         """Show how the entry stands."""
         self.row = row
@@ -185,6 +195,10 @@ class QueueRowView(QFrame):
         self.bar.setVisible(row.part is not None)
         self.bar.setValue(round(1000 * (row.part or 0.0)))
         self.open.setVisible(row.can_open)
+        self.open.setText("Open" if row.is_doubtful else "Preview")
+        self.open.setToolTip(
+            "Open the case and draw a box" if row.is_doubtful else "Open the case and look at the draft"
+        )
         self.cancel.setVisible(row.can_cancel)
         self.pause.setVisible(row.can_pause or row.can_resume)
         self._theme.put_icon(self.pause, Glyph.PAUSE if row.can_pause else Glyph.PLAY)
@@ -193,3 +207,4 @@ class QueueRowView(QFrame):
             tip = "Draft the whole image all the same"
         self.pause.setToolTip(tip)
         self.pause.setAccessibleName(tip)
+        self._fit()

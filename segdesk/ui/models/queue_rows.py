@@ -67,7 +67,7 @@ class QueueRow:
             row.state in (QueueState.WAITING, QueueState.RUNNING),
             row.state in (QueueState.PAUSED, QueueState.FAILED, QueueState.CANCELLED) or _can_run_anyway(row),
             row.is_open,
-            row.state in (QueueState.DONE, QueueState.SKIPPED),
+            row.state in (QueueState.DONE, QueueState.SKIPPED) or _can_run_anyway(row),
             row.state is QueueState.FAILED,
             row.state is QueueState.UNFIT or (row.is_open and row.fit is not None and row.fit.fit is Fit.REMARK),
         )
