@@ -117,15 +117,26 @@ class Sink(Protocol):
 
 
 class ClassSink:
-    """Keeps the most probable class of each voxel."""
+    """Keeps the most probable class of each voxel; decided on the device, copied while the next windows run."""
 
     def __init__(self, shape: Index3) -> None:
-        self.classes: LabelArray = np.zeros(shape, np.uint8)
+        self._classes = torch.zeros(shape, dtype=torch.uint8)
+        self._device = self._classes.device
+
+    @property
+    def classes(self) -> LabelArray:
+        """The class indices taken so far, (k, j, i)."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return self._classes.numpy()
 
     def take(self, start_k: int, logits: Tensor) -> None:
         """Keep the class with the largest logit; the lower one wins a tie."""
+        if logits.is_cuda and not self._classes.is_pinned():
+            # Only into pinned memory does a copy run beside the computation.
+            self._classes, self._device = self._classes.pin_memory(), logits.device
         best = logits.argmax(dim=0).to(torch.uint8)
-        self.classes[start_k : start_k + logits.shape[1]] = best.cpu().numpy()
+        self._classes[start_k : start_k + logits.shape[1]].copy_(best, non_blocking=True)
 
 
 class ProbabilitySink:
@@ -156,7 +167,7 @@ def stitch(engine: Engine, image: FloatArray, plan: WindowPlan, sink: Sink, step
     step : callable
         Called with the number of windows done before and after each batch; may raise `Cancelled`.
     """
-    padded = torch.from_numpy(plan.pad(image))
+    padded = torch.from_numpy(plan.pad(image)).to(engine.store)
     slab = _Slab(plan, engine.store, sink)
     windows = list(plan.windows())
     step(0)
@@ -164,7 +175,7 @@ def stitch(engine: Engine, image: FloatArray, plan: WindowPlan, sink: Sink, step
         batch = windows[first : first + engine.batch]
         views = torch.stack([padded[(slice(None), *plan.view(window.corner).slices)] for window in batch])
         for window, logits in zip(batch, engine.logits(views.to(engine.device)), strict=True):
-            slab.add(window.corner, logits.to(engine.store) * _product(window.profiles).to(engine.store))
+            slab.add(window.corner, logits.to(engine.store) * _product(window.profiles, engine.store))
         step(first + len(batch))
     slab.finish()
 
@@ -219,9 +230,9 @@ class _Slab:
             return
         totals = (plan.totals[0][low:high], plan.totals[1][inside[1]], plan.totals[2][inside[2]])
         kept = slices[:, low - start : high - start, inside[1], inside[2]]
-        self._sink.take(low - inside[0].start, kept / _product(totals).to(self._device))
+        self._sink.take(low - inside[0].start, kept / _product(totals, self._device))
 
 
-def _product(profiles: Profiles) -> Tensor:
-    k, j, i = (torch.from_numpy(each) for each in profiles)
+def _product(profiles: Profiles, device: torch.device) -> Tensor:
+    k, j, i = (torch.from_numpy(each).to(device) for each in profiles)
     return k[:, None, None] * j[:, None] * i
