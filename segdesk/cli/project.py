@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,7 @@ def add(
 
 
 def status(folder: FolderArgument, json: JsonOption = False) -> None:
-    """Show the cases: reads done, drafts, disputes."""
+    """Show the cases: reads done, drafts, disputes; and what became of each model's drafts."""
     with _opened(folder) as project:
         summaries = project.case_summaries()
         raters = project.raters.all()
@@ -78,6 +79,7 @@ def status(folder: FolderArgument, json: JsonOption = False) -> None:
             "required_reads": project.required_reads,
             "cases": [_summary_json(each) for each in summaries],
             "raters": [{"name": r.name, "kind": r.kind.value, "weight": r.weight} for r in raters],
+            "drafts": [asdict(counts) for counts in project.judgements.counts()],
         }
     Console(json=json, quiet=True).show(payload, lambda page: _status_page(page, payload, summaries))
 
@@ -149,6 +151,11 @@ def _status_page(page: Page, payload: Json, summaries: Sequence[CaseSummary]) ->
         for each in summaries
     ]
     page.table(("Case", "Modality", "Shape (k, j, i)", "Status", "Reads", "Draft", "Disputes"), rows)
+    if payload["drafts"]:
+        page.line()
+        names = ("model", "accepted", "accepted_in_part", "rejected", "open")
+        decided = [tuple(counts[name] for name in names) for counts in payload["drafts"]]
+        page.table(("Drafts by", "Accepted", "In part", "Rejected", "Not decided"), decided)
 
 
 def _shape(case: CaseRecord) -> str:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segdesk.core.labels import LabelMap
+from segdesk.core.provenance import Origin, OriginKind
+from segdesk.store.judgements import Decision
+from segdesk.store.project import Project
+from segdesk.store.records import MaskRole, Verdict
 from tests.io.dicom_maker import axial, write_series
 
 
@@ -18,6 +23,25 @@ def test_a_project_is_made_filled_shown_and_verified(run, scan_file: Path, tmp_p
     assert shown["cases"][0]["shape_kji"] == [9, 20, 17]
     assert run("project", "verify", folder, "--json").json == {"project": str(folder), "ok": True, "problems": []}
     assert "scan" in run("project", "status", folder).out
+
+
+def test_the_status_counts_what_became_of_drafts(run, scan_file: Path, tmp_path: Path) -> None:
+    run("project", "create", tmp_path / "p")
+    run("project", "add", tmp_path / "p", scan_file)
+    assert run("project", "status", tmp_path / "p", "--json").json["drafts"] == []
+    project = Project.open(tmp_path / "p")
+    (case,) = project.cases()
+    labels = LabelMap.empty(case.grid)
+    labels.origin = Origin(OriginKind.MODEL, "toy@1", weights_sha256="a" * 64)
+    draft = project.masks.save(labels, case.id, MaskRole.CANDIDATE)
+    ann = project.raters.get_or_add("Ann")
+    project.judgements.append(Decision(draft.sha256, ann.id, Verdict.REJECTED, (), ()))
+    project.close()
+    (counts,) = run("project", "status", tmp_path / "p", "--json").json["drafts"]
+    assert counts == {
+        "model": "toy@1", "weights_sha256": "a" * 64, "accepted": 0, "accepted_in_part": 0, "rejected": 1, "open": 0,
+    }  # fmt: skip
+    assert "Drafts by" in run("project", "status", tmp_path / "p").out
 
 
 def test_a_folder_in_use_is_not_made_a_project(run, tmp_path: Path) -> None:
