@@ -206,6 +206,7 @@ _SPEC_OF_A_RUN = {
 }  # fmt: skip
 
 _LATER_SPEC_OF_A_RUN = {"slice_context", "views"}
+"""Parts of a model that came later; they count where a model uses them."""
 
 _FIRST_SETTINGS: dict[type, set[str]] = {
     LossSettings: {"name", "class_weights"},
