@@ -86,8 +86,7 @@ def _one_of(choices: type[T], name: str) -> T:
     try:
         return choices(name)
     except ValueError:
-        words = " or ".join(choices)
-        raise UsageError(f"{choices.__name__} is {words}, not {name!r}.") from None
+        raise UsageError(f"There is no {name!r}; use {' or '.join(choices)}.") from None
 
 
 def _channels(volume: Volume | Mapping[str, Volume], names: tuple[str, ...]) -> Mapping[str, Volume]:

@@ -94,6 +94,13 @@ def test_predict_tells_where_it_is_unsure(toy_model: Path) -> None:
         segdesk.predict(volume, toy_model, "cpu", uncertainty="doubt")
 
 
+def test_predict_runs_in_the_precision_asked_for(toy_model: Path) -> None:
+    volume = marker_volume(oblique_geometry((9, 12, 14)))
+    assert segdesk.predict(volume, toy_model, "cpu", precision="bf16").manifest["engine"] == "torch-bf16"
+    with pytest.raises(segdesk.errors.UsageError, match="onnxruntime or openvino"):
+        segdesk.predict(volume, toy_model, "cpu", engine="tensorrt")
+
+
 def test_predict_takes_channels_by_name(toy_model: Path) -> None:
     volume = marker_volume(oblique_geometry((9, 12, 14)))
     one = segdesk.predict(volume, toy_model, "cpu").labels.array

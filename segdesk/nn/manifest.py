@@ -49,11 +49,12 @@ def _counts_per_slice(labels: LabelMap) -> NDArray[np.int64]:
     return np.stack([np.bincount(plane.ravel(), minlength=size) for plane in labels.array])
 
 
-def software() -> dict[str, str]:
-    """Return the versions the labels depend on."""
+def software(engine: str = "torch") -> dict[str, str]:
+    """Return the versions the labels depend on; `engine` is what ran the network."""
     return {
         "segdesk": version("segdesk"),
         "torch": str(torch.__version__),
+        **({} if engine == "torch" else {engine: version(engine)}),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

@@ -293,7 +293,7 @@ def _manifest(run: _Run, labels: LabelMap, clock: Clock, choice: Choice) -> dict
         "peak_memory_mib": peak_memory_mib(run.ran.device),
         "windows": run.windows,
         "labels": label_volumes(labels),
-        "software": software(),
+        "software": software(run.ran.name.split("-")[0]),
         "geometry_sha256": labels.geometry.sha256(),
         "parameters": dict(labels.origin.parameters),
         "warnings": [warning.to_json() for warning in run.prepared.warnings],

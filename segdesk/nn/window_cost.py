@@ -31,7 +31,7 @@ def window_cost(
     channels, model, options, report
         As for `segdesk.nn.predict.predict`.
     calibrate : bool
-        Whether to run windows, of zeros.
+        Whether to run windows, of noise.
 
     Raises
     ------
@@ -56,7 +56,9 @@ def _seconds(
     """Time one window, its mirrored copies included, in what `predict` would choose."""
     copies = 2 ** len(mirrored_axes(model.spec) if options.flips else ())
     size = [window + 2 * margin for window, margin in zip(plan.window, plan.margin, strict=True)]
-    zeros = network_input(torch.zeros(1, len(model.spec.channels), *size), model.spec.dimensions)
-    choice = choose(model, options, device, Job(windows * copies, zeros), report)
+    # As a normalised image is spread: an engine may be compared with torch on it.
+    noise = torch.randn(1, len(model.spec.channels), *size, generator=torch.Generator().manual_seed(0))
+    window = network_input(noise, model.spec.dimensions)
+    choice = choose(model, options, device, Job(windows * copies, window), report)
     timed = choice.seconds.get(choice.runner.name)
-    return copies * (seconds_per_pass(choice.runner, zeros, report) if timed is None else timed)
+    return copies * (seconds_per_pass(choice.runner, window, report) if timed is None else timed)

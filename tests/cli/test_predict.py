@@ -184,3 +184,30 @@ def test_a_dicom_series_is_drafted_on_its_own_grid(run, shared_data: Path, toy_m
     done = run("predict", folder, tmp_path / "m.nii.gz", "--model", toy_model, "--device", "cpu")
     assert done.code == 0, done.err
     assert read_labels(tmp_path / "m.nii.gz").geometry.matches(read_volume(folder).geometry)
+
+
+def test_engine_and_precision_are_what_was_asked_for(run, scan_file: Path, toy_model: Path, tmp_path: Path) -> None:
+    words = ["--model", toy_model, "--device", "cpu", "--json"]
+    half = run("predict", scan_file, tmp_path / "half.nii.gz", *words, "--precision", "bf16")
+    assert half.json["engine"] == "torch-bf16"
+    other = run("predict", scan_file, tmp_path / "other.nii.gz", *words, "--engine", "onnxruntime")
+    assert other.json["engine"] == "onnxruntime-fp32"
+    mask, scan = read_labels(tmp_path / "other.nii.gz").array, read_volume(scan_file).array
+    np.testing.assert_array_equal(mask == 7, scan > 50)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--engine", "onnxruntime", "--precision", "bf16"], "ONNX Runtime computes in fp32"),
+        (["--engine", "openvino", "--device", "cuda"], "runs on the CPU"),
+        (["--engine", "tensorrt"], "tensorrt"),
+    ],
+)
+def test_engines_that_do_not_go_together_with_the_rest_are_refused(
+    words: list[str], message: str, run, scan_file: Path, toy_model: Path, tmp_path: Path
+) -> None:
+    done = run("predict", scan_file, tmp_path / "m.nii.gz", "--model", toy_model, *words)
+    assert done.code == 2
+    assert message in done.err
+    assert not (tmp_path / "m.nii.gz").exists()

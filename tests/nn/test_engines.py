@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def test_every_engine_gives_torchs_probabilities(
     assert ours.manifest["engine"] == "torch-fp32"
     assert theirs.manifest["engine"] == f"{engine.value}-fp32"
     assert theirs.labels.origin.parameters["engine"] == f"{engine.value}-fp32"
+    assert theirs.manifest["software"][engine.value] == version(engine.value)
     np.testing.assert_allclose(theirs.probabilities, ours.probabilities, atol=2e-5)
 
 
@@ -153,17 +155,24 @@ def test_an_engine_that_draws_another_mask_is_refused(
     assert caught.value.code == "engine_differs"
 
 
-def test_a_network_is_converted_once(models: dict[str, ModelFolder], monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[EngineChoice] = []
+def test_a_network_is_converted_and_compared_once(
+    models: dict[str, ModelFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
 
     def counted(model: LoadedModel, engine: EngineChoice, _: Precision) -> Runner:
         calls.append(engine)
         return Fake("openvino-fp32", model.network)
 
+    def compared(*_: Any) -> float:
+        calls.append("compared")
+        return 1.0
+
     monkeypatch.setattr(choice, "convert", counted)
+    monkeypatch.setattr(choice, "agreement", compared)
     run(models["residual"], engine=EngineChoice.OPENVINO)
     run(models["residual"], engine=EngineChoice.OPENVINO)
-    assert calls == [EngineChoice.OPENVINO]
+    assert calls == [EngineChoice.OPENVINO, "compared"]
 
 
 def test_cancelling_works_between_the_windows_of_every_engine(

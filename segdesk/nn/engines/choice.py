@@ -156,23 +156,23 @@ def _fastest(model: LoadedModel, options: PredictOptions, device: torch.device, 
 def _agreeing(model: LoadedModel, engine: EngineChoice, job: Job, report: Progress) -> Runner | None:
     """Return the network in another engine in float32; None where it cannot be had, or draws another mask."""
     name = runner_name(engine, Precision.FP32)
-    if name in model.shelf.refused:
+    if model.shelf.agreement.get(name, 1.0) < LEAST_AGREEMENT:
         return None
     try:
         runner = _converted(model, engine, Precision.FP32, report)
     except ModelError:
-        model.shelf.refused.add(name)
+        model.shelf.agreement[name] = 0.0
         return None
-    if _agreement(model, runner, job) >= LEAST_AGREEMENT:
-        return runner
-    model.shelf.refused.add(name)
-    return None
+    return runner if _agreement(model, runner, job) >= LEAST_AGREEMENT else None
 
 
 def _agreement(model: LoadedModel, runner: Runner, job: Job) -> float:
-    reference = TorchRunner(model.network, CPU)
-    reference.make_ready()
-    return agreement(runner, reference, job.window)
+    """Compare a runner with torch in float32, once in the life of the network."""
+    if runner.name not in model.shelf.agreement:
+        reference = TorchRunner(model.network, CPU)
+        reference.make_ready()
+        model.shelf.agreement[runner.name] = agreement(runner, reference, job.window)
+    return model.shelf.agreement[runner.name]
 
 
 def _seconds(model: LoadedModel, runner: Runner, job: Job, report: Progress) -> float:

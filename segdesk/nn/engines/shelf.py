@@ -17,10 +17,10 @@ class Shelf:
         By name; converting takes seconds.
     seconds : dict of (str, str) to float
         By runner and device: of a forward pass of one window.
-    refused : set of str
-        Names of runners that cannot be had of this network, or draw another mask.
+    agreement : dict of str to float
+        By runner: part of a window's voxels that get torch's class; 0 where the network cannot be had in it.
     """
 
     converted: dict[str, Runner] = field(default_factory=dict)
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    agreement: dict[str, float] = field(default_factory=dict)
