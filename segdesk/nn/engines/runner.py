@@ -89,7 +89,7 @@ def runner_name(engine: EngineChoice, precision: Precision) -> str:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 without emulating it slowly: on CPUs oneDNN asks for AVX-512 or the like."""
+    """Whether the device computes in bfloat16 without slow emulation: on CPUs oneDNN asks for AVX-512 or the like."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
