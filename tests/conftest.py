@@ -7,10 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from segdesk import paths
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# On a busy machine drawing an example takes seconds: slowness is no failure of the code.
+settings.register_profile("segdesk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("segdesk")
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 
