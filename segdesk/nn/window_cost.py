@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -56,7 +57,8 @@ def _seconds(
     """Time one window, its mirrored copies included, in what `predict` would choose."""
     copies = 2 ** len(mirrored_axes(model.spec) if options.flips else ())
     size = [window + 2 * margin for window, margin in zip(plan.window, plan.margin, strict=True)]
-    # As a normalised image is spread: an engine may be compared with torch on it.
+    # As a normalised image is spread. An engine is compared with torch on it here, but on the image when it runs.
+    model = replace(model, shelf=replace(model.shelf, agreement={}))
     noise = torch.randn(1, len(model.spec.channels), *size, generator=torch.Generator().manual_seed(0))
     window = network_input(noise, model.spec.dimensions)
     choice = choose(model, options, device, Job(windows * copies, window), report)

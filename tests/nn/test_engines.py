@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from segdesk.nn.loaded_model import LoadedModel, load_model
 from segdesk.nn.networks.ensemble import joined_weights
 from segdesk.nn.networks.registry import network_of
 from segdesk.nn.predict import predict
+from segdesk.nn.window_cost import window_cost
 from segdesk.zoo.model_folder import ModelFolder
 from segdesk.zoo.spec import NetworkSpec
 from segdesk.zoo.writer import write_model_folder
@@ -110,7 +113,8 @@ def test_bf16_draws_nearly_the_same_and_says_what_is_known_of_it(
 ) -> None:
     full = run(models["residual"], engine=EngineChoice.TORCH, precision=Precision.FP32, probabilities=True)
     half = run(models["residual"], engine=engine, precision=Precision.BF16, probabilities=True)
-    assert half.manifest["engine"] == f"{engine.value}-bf16"
+    computed_in = "fp32" if engine is EngineChoice.OPENVINO and not computes_bf16(CPU) else "bf16"
+    assert half.manifest["engine"] == f"{engine.value}-{computed_in}"
     assert half.manifest["notes"] == ["How bf16 changes the scores of this model was not measured."]
     difference = np.abs(half.probabilities - full.probabilities)
     assert difference.mean() < 0.01
@@ -232,6 +236,27 @@ def test_the_engines_own_words_for_lack_of_memory_are_understood(kind: type[Any]
         runner(torch.zeros(1, 1, 2, 2))
 
 
+@pytest.mark.parametrize("kind", [OnnxRuntimeRunner, lambda content: OpenVinoRunner(content, Precision.FP32)])
+def test_a_network_that_an_engine_does_not_take_is_one_error(kind: Callable[[bytes], Runner]) -> None:
+    with pytest.raises(ModelError, match=r"cannot run this network .*use --engine torch"):
+        kind(b"no network")
+
+
+def test_openvino_that_does_not_follow_the_hint_says_what_it_computes_in(
+    models: dict[str, ModelFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = converted._openvino().Core()
+
+    class WithoutHalf:
+        read_model = core.read_model
+
+        def compile_model(self, network: Any, device: str, settings: dict[str, Any]) -> Any:
+            return core.compile_model(network, device, {**settings, "INFERENCE_PRECISION_HINT": "f32"})
+
+    monkeypatch.setattr(converted, "_openvino", lambda: SimpleNamespace(Core=WithoutHalf))
+    assert OpenVinoRunner(_written(models["residual"].path), Precision.BF16).name == "openvino-fp32"
+
+
 def test_openvino_is_imported_without_its_telemetry() -> None:
     script = (
         "import sys, socket\n"
@@ -330,9 +355,15 @@ def test_without_scores_that_allow_it_bf16_is_never_used_unasked(
     assert "torch-bf16" not in machine.timed
 
 
-def test_a_short_run_stays_with_torch_and_is_not_timed(machine: Machine, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("has_instructions", "wanted"), [(True, "torch-bf16"), (False, "torch-fp32")])
+def test_a_short_run_stays_with_torch_and_is_not_timed(
+    has_instructions: bool, wanted: str, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "has_bf16_instructions", lambda device: has_instructions)
     model = loaded(tmp_path / "m", metrics=ALLOWED)
-    assert chosen(model, passes=31).runner.name == "torch-fp32"
+    assert chosen(model, passes=31).runner.name == wanted
+    assert chosen(model, passes=31, precision=Precision.FP32).runner.name == "torch-fp32"
+    assert chosen(loaded(tmp_path / "n"), passes=31).runner.name == "torch-fp32", "no score allows it"
     assert machine.timed == []
 
 
@@ -352,7 +383,7 @@ def test_what_was_asked_for_is_not_changed(machine: Machine, tmp_path: Path) -> 
     assert chosen(model, passes=1, engine=EngineChoice.OPENVINO).runner.name == "openvino-fp32"
 
 
-@pytest.mark.parametrize("fault", ["differs", "cannot be expressed"])
+@pytest.mark.parametrize("fault", ["differs", "cannot be expressed", "fails"])
 def test_an_engine_that_differs_or_cannot_be_had_is_passed_over_and_not_tried_again(
     fault: str, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,12 +393,38 @@ def test_an_engine_that_differs_or_cannot_be_had_is_passed_over_and_not_tried_ag
         calls.append(fault)
         if fault == "differs":
             return Fake("openvino-fp32", lambda windows: -model.network(windows))
+        if fault == "fails":
+            return Fake("openvino-fp32", fail)
         raise ModelError("Network 'x' cannot be written as ONNX.")
+
+    def fail(windows: Tensor) -> Tensor:
+        raise ModelError("OpenVINO cannot run this network (no such kernel).")
 
     monkeypatch.setattr(choice, "convert", bad)
     model = loaded(tmp_path / "m")
     assert [chosen(model).runner.name for _ in range(2)] == ["torch-fp32", "torch-fp32"]
     assert calls == [fault]
+
+
+def test_an_estimate_made_of_noise_leaves_the_comparison_to_the_image(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[Tensor] = []
+
+    def counted(runner: Runner, reference: Runner, windows: Tensor) -> float:
+        compared.append(windows)
+        return 1.0
+
+    cache = loaded_model.ModelCache()
+    monkeypatch.setattr("segdesk.nn.predict.warm_models", cache)
+    monkeypatch.setattr("segdesk.nn.window_cost.warm_models", cache)
+    monkeypatch.setattr(choice, "agreement", counted)
+    model, image = threshold_model(tmp_path / "m"), noise((8, 40, 40))
+    options = PredictOptions("cpu", precision=Precision.FP32)
+    cost = window_cost({"image": image}, model.path, options, silent, calibrate=True)
+    assert cost.seconds_per_window == machine.seconds["openvino-fp32"]
+    assert predict({"image": image}, model.path, options, silent).manifest["engine"] == "openvino-fp32"
+    assert torch.equal(compared[-1], middle_window(image.array[None], (4, 8, 8)))
 
 
 def test_without_bf16_instructions_or_openvino_nothing_is_timed(

@@ -18,7 +18,14 @@ from segdesk.errors import ModelError
 from segdesk.nn.device import resolve_device
 from segdesk.nn.engines.agreement import LEAST_AGREEMENT, agreement
 from segdesk.nn.engines.converted import convert, is_installed
-from segdesk.nn.engines.runner import CPU, Runner, TorchRunner, computes_bf16, runner_name
+from segdesk.nn.engines.runner import (
+    CPU,
+    Runner,
+    TorchRunner,
+    computes_bf16,
+    has_bf16_instructions,
+    runner_name,
+)
 from segdesk.nn.loaded_model import LoadedModel
 from segdesk.nn.precision import half_precision_change, moves_little
 
@@ -26,7 +33,7 @@ TIMED_PASSES = 2
 """Passes timed after one that warms up; the faster one counts: the slower was disturbed."""
 
 _LEAST_PASSES = 32
-"""A run with fewer passes stays with torch in float32: it would be over before others were timed."""
+"""A run with fewer passes is not timed, it would be over before: torch runs it, in bfloat16 where scores and processor allow."""
 
 _LEAST_SECONDS = 30.0
 """A run that torch does sooner is not worth a conversion, which takes about 5 seconds."""
@@ -140,7 +147,9 @@ def _fastest(model: LoadedModel, options: PredictOptions, device: torch.device, 
     plain, half = TorchRunner(model.network, device), TorchRunner(model.network, device, Precision.BF16)
     may_halve = options.precision is Precision.AUTO and moves_little(model.spec) and computes_bf16(device)
     may_convert = options.engine is EngineChoice.AUTO and device.type == "cpu" and is_installed(EngineChoice.OPENVINO)
-    if job.passes < _LEAST_PASSES or not (may_halve or may_convert):
+    if job.passes < _LEAST_PASSES:
+        return Choice(half if may_halve and has_bf16_instructions(device) else plain, {})
+    if not (may_halve or may_convert):
         return Choice(plain, {})
     ways: list[Runner] = [plain, half] if may_halve else [plain]
     seconds = {way.name: _seconds(model, way, job, report) for way in ways}
@@ -160,10 +169,11 @@ def _agreeing(model: LoadedModel, engine: EngineChoice, job: Job, report: Progre
         return None
     try:
         runner = _converted(model, engine, Precision.FP32, report)
+        same = _agreement(model, runner, job)
     except ModelError:
         model.shelf.agreement[name] = 0.0
         return None
-    return runner if _agreement(model, runner, job) >= LEAST_AGREEMENT else None
+    return runner if same >= LEAST_AGREEMENT else None
 
 
 def _agreement(model: LoadedModel, runner: Runner, job: Job) -> float:

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from segdesk.core.prediction import EngineChoice, Precision
-from segdesk.errors import MissingExtra, UsageError
+from segdesk.errors import MissingExtra, ModelError, UsageError
 from segdesk.nn.engines.runner import CPU, Runner, runner_name
 from segdesk.nn.exporting_onnx import INPUT_NAME, OUTPUT_NAME, as_onnx
 from segdesk.nn.loaded_model import LoadedModel
+from segdesk.zoo.foreign.found import one_line
 
 _TITLES: Mapping[EngineChoice, str] = {EngineChoice.ONNXRUNTIME: "ONNX Runtime", EngineChoice.OPENVINO: "OpenVINO"}
 _PACKAGES: Mapping[EngineChoice, tuple[str, ...]] = {
@@ -58,7 +59,7 @@ def convert(model: LoadedModel, engine: EngineChoice, precision: Precision) -> R
     UsageError
         If the engine cannot compute in this precision.
     ModelError
-        If the network cannot be expressed.
+        If the network cannot be expressed, or the engine does not take it.
     """
     if missing := _missing(engine):
         needed = f"{_TITLES[engine]} needs {', '.join(missing)}"
@@ -92,7 +93,7 @@ class OnnxRuntimeRunner:
         runtime = import_module("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        with _memory_errors():
+        with _errors_of(EngineChoice.ONNXRUNTIME):
             self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def make_ready(self) -> None:
@@ -100,7 +101,7 @@ class OnnxRuntimeRunner:
 
     def __call__(self, windows: Tensor) -> Tensor:
         """Return the logits of a batch."""
-        with _memory_errors():
+        with _errors_of(EngineChoice.ONNXRUNTIME):
             (answer,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(windows.numpy())})
         return torch.from_numpy(answer)
 
@@ -113,28 +114,30 @@ class OpenVinoRunner:
     content : bytes
         ONNX file, as `segdesk.nn.exporting_onnx.as_onnx` makes it.
     precision : Precision
-        FP32; BF16 is a hint, which a CPU without bfloat16 instructions does not follow.
+        FP32; BF16 is a hint, which a CPU without bfloat16 instructions does not follow: `name` says what runs.
     """
 
     device = CPU
 
     def __init__(self, content: bytes, precision: Precision) -> None:
-        self.name = runner_name(EngineChoice.OPENVINO, precision)
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
         core = _openvino().Core()
-        with _memory_errors():
+        with _errors_of(EngineChoice.OPENVINO):
             self._compiled: Any = core.compile_model(core.read_model(content), "CPU", settings)
+        # What it computes in, which is not always what was asked for.
+        computes_half = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
+        self.name = runner_name(EngineChoice.OPENVINO, Precision.BF16 if computes_half else Precision.FP32)
 
     def make_ready(self) -> None:
         """Nothing to do: the compiled network stays where it is."""
 
     def __call__(self, windows: Tensor) -> Tensor:
         """Return the logits of a batch."""
-        with _memory_errors():
+        with _errors_of(EngineChoice.OPENVINO):
             # Not shared: the next window would be written over this one's logits.
             answers = self._compiled([np.ascontiguousarray(windows.numpy())], share_outputs=False)
         return torch.from_numpy(np.asarray(answers[0]))
@@ -148,11 +151,12 @@ def _openvino() -> Any:
 
 
 @contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Give the engines' many ways to run out of memory one name."""
+def _errors_of(engine: EngineChoice) -> Iterator[None]:
+    """Give an engine's many ways to run out of memory one name, and its other errors another."""
     try:
         yield
     except Exception as exc:
         if any(words in str(exc).lower() for words in _SAYS_OUT_OF_MEMORY):
             raise MemoryError(str(exc)) from exc
-        raise
+        message = f"{_TITLES[engine]} cannot run this network ({one_line(exc, 120)}); use --engine torch."
+        raise ModelError(message) from exc
