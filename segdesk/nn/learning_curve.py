@@ -86,7 +86,9 @@ def story(fitted: Fitted) -> str:
     elif _is_rising(fitted):
         told.append("It was still improving at the end: a longer training may help.")
     else:
-        told.append("The end brought no more than that: a longer training on the same cases is not expected to help.")
+        told.append(
+            "It levelled off, as every training does whose steps become ever smaller; only a longer one could tell."
+        )
     if last < history.best_dice - _FORGOTTEN:
         told.append(
             f"At the end it had fallen to {last:.3f}: the network began to learn its training cases by heart, "

@@ -29,8 +29,8 @@ def _fitted(dices: list[float], steps: int = 100, *, stopped_early: bool = False
     ("fitted", "words"),
     [
         (_fitted([0.5, 0.6, 0.7, 0.8]), "a longer training may help"),
-        (_fitted([0.5, 0.8, 0.8 - 1e-4, 0.799]), "not expected to help"),
-        (_fitted([0.5, 0.9, 0.9999, 1.0]), "not expected to help"),
+        (_fitted([0.5, 0.8, 0.8 - 1e-4, 0.799]), "levelled off"),
+        (_fitted([0.5, 0.9, 0.9999, 1.0]), "levelled off"),
         (_fitted([0.5, 0.8, 0.7, 0.6]), "by heart"),
         (_fitted([0.5, 0.8, 0.79, 0.795], stopped_early=True), "ended before its budget"),
         (_fitted([]), "the last one was kept"),

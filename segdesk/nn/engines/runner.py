@@ -93,3 +93,10 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def has_bf16_instructions(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 itself; plain AVX-512 computes it in float32 and gains little."""
+    if device.type == "cuda":
+        return computes_bf16(device)
+    return computes_bf16(device) and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
