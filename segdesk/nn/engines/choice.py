@@ -33,7 +33,7 @@ TIMED_PASSES = 2
 """Passes timed after one that warms up; the faster one counts: the slower was disturbed."""
 
 _LEAST_PASSES = 32
-"""A run with fewer passes would be over before it was timed: torch runs it, in bf16 where scores and processor allow."""
+"""A run with fewer passes would be over before it was timed: torch runs it, in bf16 where scores and CPU allow."""
 
 _LEAST_SECONDS = 30.0
 """A run that torch does sooner is not worth a conversion, which takes about 5 seconds."""
