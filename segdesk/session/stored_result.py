@@ -98,7 +98,9 @@ def read_result(file: IO[bytes], key: str) -> StoredResult:
     with zipfile.ZipFile(file) as archive:
         if archive.getinfo(_ENTRY).file_size > _LARGEST_ENTRY:
             raise ValueError("impossible entry")
-        entry: dict[str, Any] = json.loads(archive.read(_ENTRY))
+        entry = json.loads(archive.read(_ENTRY))
+        if not isinstance(entry, dict):
+            raise TypeError("impossible entry")
         digest = entry.pop("digest")
         if entry["format"] != FORMAT or entry["key"] != key:
             raise ValueError("another entry")

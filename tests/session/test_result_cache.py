@@ -88,8 +88,14 @@ def test_a_mask_takes_the_room_of_what_is_drawn(cache: ResultCache) -> None:
 
 def _edit_entry(path: Path, change: Callable[[dict], object]) -> None:
     with zipfile.ZipFile(path) as archive:
-        entry, labels = json.loads(archive.read("entry.json")), archive.read("labels.npy")
+        entry = json.loads(archive.read("entry.json"))
     change(entry)
+    _replace_entry(path, entry)
+
+
+def _replace_entry(path: Path, entry: object) -> None:
+    with zipfile.ZipFile(path) as archive:
+        labels = archive.read("labels.npy")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("entry.json", json.dumps(entry))
         archive.writestr("labels.npy", labels)
@@ -105,6 +111,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a huge shape": lambda path: _edit_entry(path, lambda entry: entry.update(shape_kji=[10**6] * 3)),
     "a huge entry": lambda path: _edit_entry(path, lambda entry: entry.update(x="y" * (5 << 20))),
     "no digest": lambda path: _edit_entry(path, lambda entry: entry.pop("digest")),
+    "no table": lambda path: _replace_entry(path, None),
     "another type": lambda path: _edit_entry(path, lambda entry: entry.update(dtype="object")),
 }
 
