@@ -39,7 +39,7 @@ class Autosave(QObject):
         session.judging.noted.connect(self._save_decisions)
 
     def flush(self) -> None:
-        """Save now, here, before the window closes; a failure leaves the mask dirty."""
+        """Save now, here, before the window closes; a failure leaves the mask dirty, a decision waiting."""
         self._timer.stop()
         if self._session.is_dirty.value and self._session.case is not None:
             self._session.save_labels().run()

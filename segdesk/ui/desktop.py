@@ -119,6 +119,9 @@ class Desktop(QObject):
         if self.session.is_dirty.value:
             self._window.tell(f"Not closed, the mask is not saved. {self.session.save_error.value}")
             return False
+        if self.session.judging.waiting:
+            self._window.tell("Not closed, what you decided on a draft is not saved. Can the project be written to?")
+            return False
         self.models.let_go()
         self.read.let_go()
         return True

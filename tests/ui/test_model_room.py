@@ -12,7 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from segdesk.core.box import Box
 from segdesk.core.explanation import ExplainMethod
+from segdesk.errors import SaveFailed
 from segdesk.session import HeatMap, Session, SessionSettings
+from segdesk.store.judgements import JudgementStore
 from segdesk.ui.actions import Act, Place
 from segdesk.ui.desktop import Desktop
 from segdesk.ui.main_window import MainWindow
@@ -335,6 +337,26 @@ def test_heat_is_offered_for_the_labels_of_the_model_of_the_draft(
     assert [predict.heat.label.itemText(row) for row in range(predict.heat.label.count())] == ["thing", "other"]
     session.drafts.reject()
     assert [predict.heat.label.itemText(row) for row in range(predict.heat.label.count())] == ["elsewhere"]
+
+
+def test_a_decision_that_cannot_be_written_keeps_the_window_open(
+    qtbot: QtBot, window: MainWindow, desktop: Desktop, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SaveFailed("The disk is full.")
+
+    desktop.read.predict.run_model()
+    settle(qtbot, window)
+    with monkeypatch.context() as patched:
+        patched.setattr(JudgementStore, "append", full)
+        session.drafts.reject()
+        settle(qtbot, window)
+        window.close()
+        assert window.isVisible()
+        assert "decided on a draft is not saved" in window.messages.text
+    window.close()
+    assert not window.isVisible()
+    assert session.judging.waiting == 0
 
 
 def test_a_region_is_advised_where_the_image_is_many_windows_large(
