@@ -37,7 +37,7 @@ RoiOption = Annotated[str, typer.Option(help="Predict only in k0:k1,j0:j1,i0:i1 
 ProbabilitiesOption = Annotated[Path | None, typer.Option(help="Write the probability of every label here too.")]
 UncertaintyOption = Annotated[Path | None, typer.Option(help="Write a map of where the model is unsure (0 to 1) here.")]
 EngineOption = Annotated[
-    EngineChoice, typer.Option(help="What runs the network; auto: the fastest here that draws the same mask.")
+    EngineChoice, typer.Option(help="What runs the network; auto: the fastest here that agrees with torch.")
 ]
 PrecisionOption = Annotated[
     Precision, typer.Option(help="auto: bf16 only where it is faster and the model's own scores stay.")

@@ -1,4 +1,4 @@
-"""Which engine and precision run a network: what was asked for, else the fastest that draws the same mask.
+"""Which engine and precision run a network: what was asked for, else the fastest that agrees with torch.
 
 The rules and the measurements behind them are in docs/decisions/0008-engines.md.
 """
