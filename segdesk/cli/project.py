@@ -85,14 +85,16 @@ def status(folder: FolderArgument, json: JsonOption = False) -> None:
 
 
 def verify(folder: FolderArgument, json: JsonOption = False) -> None:
-    """Check the chains of votes and the content of every mask; exit code 2 when something is wrong."""
+    """Check the chains of votes and judgements and the content of every mask; exit code 2 when something is wrong."""
     with _opened(folder) as project:
         problems = project.verify()
         payload = {"project": project.folder, "ok": not problems, "problems": list(problems)}
     if problems:
         message = f"{len(problems)} problems; the first: {problems[0]}"
         raise Refused(StoreError(message, path=folder), payload)
-    Console(json=json, quiet=True).show(payload, lambda page: page.line(f"{folder}: votes and masks are whole."))
+    Console(json=json, quiet=True).show(
+        payload, lambda page: page.line(f"{folder}: votes, judgements and masks are whole.")
+    )
 
 
 @contextmanager

@@ -98,8 +98,9 @@ def device_of(options: PredictOptions) -> torch.device:
 def choose(model: LoadedModel, options: PredictOptions, device: torch.device, job: Job, report: Progress) -> Choice:
     """Return what runs a model on an image.
 
-    An engine or precision asked for by name is what runs. Otherwise a short run is torch's, in float32; a
-    longer one goes to the fastest of that, torch in bfloat16 where the model's own scores allow it, and
+    An engine or precision asked for by name is what runs. Otherwise a short run is torch's, in bfloat16
+    where the model's own scores allow it and the processor has instructions for it, else in float32. A
+    longer one goes to the fastest of torch in float32, in bfloat16 where the scores allow it, and
     OpenVINO in float32 where it is installed, agrees, and the run is worth the conversion.
 
     Raises
