@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from segdesk.errors import UsageError
 from segdesk.nn.dataset import Dataset, bad_dataset
 from segdesk.nn.networks.ensemble import members_of
 from segdesk.nn.recipe import Recipe, RecipeLabel
@@ -62,10 +63,21 @@ def adapt_dataset(dataset: Dataset, spec: ModelSpec) -> Dataset:
 
 
 def tuning_recipe(path: Path | None, base: ModelFolder) -> Recipe:
-    """Return the recipe of a fine-tuning: the one given, else the base's own with a smaller learning rate."""
+    """Return the recipe of a fine-tuning: the one given, else the base's own with a smaller learning rate.
+
+    Raises
+    ------
+    UsageError
+        If the recipe given cannot be read, or asks for batch norm.
+    """
     if path is not None:
         recipe = read_recipe(path)
-        return replace(recipe, training=replace(recipe.training, batch_norm=False))
+        if recipe.training.batch_norm:
+            raise UsageError(
+                f"Recipe {path.name}: batch_norm is for networks trained from the start; leave it out to fine-tune.",
+                path=path,
+            )
+        return recipe
     own = base.path / RECIPE_NAME
     recipe = read_recipe(own) if own.is_file() else Recipe()
     numbers = recipe.training

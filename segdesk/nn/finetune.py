@@ -15,6 +15,7 @@ from segdesk.core.provenance import utc_now
 from segdesk.errors import Warn
 from segdesk.nn.adapt import adapt_dataset, freeze_for, tuning_recipe
 from segdesk.nn.device import resolve_device
+from segdesk.nn.fingerprint import fingerprint
 from segdesk.nn.fit import Budget, Emit, Fitted
 from segdesk.nn.folds import Member
 from segdesk.nn.gate import Verdict, judge
@@ -165,12 +166,23 @@ def _challenger_spec(base: ModelFolder, material: Material) -> ModelSpec:
     changes = {
         "version": str(int(version) + 1) if version.isdigit() else f"{version[:60]}.1",
         "training": training,
+        "trained_extent_kji_mm": _longest(base.spec, material),
         "parent": reference,
         "untrained": False,
         "created": utc_now(),
         "metrics": {},
     }
     return base.spec.model_copy(update=changes)
+
+
+def _longest(base: ModelSpec, material: Material) -> tuple[float, float, float] | None:
+    """Return the length of the longest image base and challenger were trained on, along each axis; None: not known."""
+    new = fingerprint(material.train, len(base.label_values), base.orientation).extent_kji_mm
+    old = base.trained_extent_kji_mm
+    if old is None or new is None:
+        return None
+    k, j, i = (max(pair) for pair in zip(old, new, strict=True))
+    return k, j, i
 
 
 def _with_metrics(spec: ModelSpec, fitted: Fitted, scores: Scores, verdict: Verdict, half: dict[str, Any]) -> ModelSpec:

@@ -141,7 +141,8 @@ def test_a_model_trained_with_norms_ships_without_them_and_in_half_precision(tmp
     predict({"t1": image}, folder.path, PredictOptions(device="cpu"), silent)
     assert parse_recipe((folder.path / "recipe.toml").read_text()).training.batch_norm
     assert not tuning_recipe(None, folder).training.batch_norm
-    assert not tuning_recipe(recipe, folder).training.batch_norm
+    with pytest.raises(UsageError, match="leave it out to fine-tune"):
+        tuning_recipe(recipe, folder)
 
 
 def test_half_precision_rounds_what_fits_and_leaves_the_rest() -> None:

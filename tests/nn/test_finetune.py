@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -84,6 +85,16 @@ def test_the_challenger_is_written_judged_and_never_touches_the_base(base: Path,
     json.dumps(result, allow_nan=False)
     assert (folder.spec.name, folder.spec.version) == ("toy", "2")
     assert folder.spec.parent == ModelFolder.load(base).spec.reference
+
+
+def test_the_challenger_knows_the_longest_image_of_both(base: Path, more: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    shutil.copytree(base, small)
+    spec = json.loads((small / "model.json").read_text())
+    whole = spec["trained_extent_kji_mm"]
+    (small / "model.json").write_text(json.dumps(spec | {"trained_extent_kji_mm": [1.0, 999.0, 1.0]}))
+    _tune(small, more, tmp_path / "new")
+    assert ModelFolder.load(tmp_path / "new").spec.trained_extent_kji_mm == (whole[0], 999.0, whole[2])
 
 
 def test_the_challenger_remembers_what_its_ancestors_saw(base: Path, more: Path, tmp_path: Path) -> None:
