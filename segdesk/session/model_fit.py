@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -117,6 +117,18 @@ def fit_of_images(spec: ModelSpec, images: Mapping[str, ImageFacts], roi: Box | 
     return ModelFit(Fit.REMARK if remarks else Fit.FITS, tuple(remarks), bool(_outgrown_text(spec, grid, roi)))
 
 
+def best_fitting(specs: Sequence[ModelSpec], channels: Mapping[str, Volume]) -> int:
+    """Return the place of the model to offer first for an image: one that fits, of its dimensions, without a remark."""
+
+    def rank(place: int) -> tuple[bool, bool, bool, int]:
+        spec = specs[place]
+        fit = fit_of(spec, channels).fit
+        is_flat = next(iter(channels.values())).geometry.shape_kji[0] == 1
+        return fit is Fit.NOT, is_flat != (spec.dimensions == 2), fit is not Fit.FITS, place
+
+    return min(range(len(specs)), key=rank)
+
+
 def size_advice(spec: ModelSpec, grid: Grid, roi: Box | None = None) -> str:
     """Return what to do about an image much larger than what a model knows, "" for others.
 
@@ -215,6 +227,8 @@ def _modality_remarks(spec: ModelSpec, chosen: Mapping[str, ImageFacts]) -> list
 
 def _grid_remarks(spec: ModelSpec, grid: Grid) -> list[str]:
     remarks: list[str] = []
+    if not spec.uses_slice_distance and grid.shape_kji[0] > 1:
+        remarks.append("It is a 2D model: it draws slice by slice and sees no other slice.")
     if spec.orientation and not grid.orientation_known:
         remarks.append(f"Left and right are not known; the axes are taken as the model's ({spec.orientation}).")
     if spec.spacing_kji_mm is None:

@@ -11,7 +11,7 @@ import numpy as np
 from segdesk.core.box import Box
 from segdesk.core.geometry import Geometry, SliceStackGeometry
 from segdesk.core.volume import Volume
-from segdesk.session.model_fit import Fit, extent_kji_mm, fit_of, fit_of_case
+from segdesk.session.model_fit import Fit, best_fitting, extent_kji_mm, fit_of, fit_of_case
 from segdesk.store.records import CaseRecord, ChannelRecord
 from segdesk.zoo.catalogue import find_model
 from segdesk.zoo.spec import Channel
@@ -95,3 +95,26 @@ def test_time_points_colour_and_nameless_modality_are_told() -> None:
 def test_the_shipped_model_says_what_it_was_trained_on() -> None:
     assert fit_of(find_model("hippocampus-unet3d").spec, image(HEAD)).needs_region
     assert fit_of(find_model("hippocampus-unet3d").spec, image(CROP)).fit is Fit.FITS
+
+
+FLAT = spec(dimensions=2, patch_kji=(1, 64, 64), spacing_kji_mm=None)
+
+
+def test_a_2d_model_on_a_volume_says_that_it_draws_slice_by_slice() -> None:
+    found = fit_of(FLAT, image(CROP))
+    assert (found.fit, found.reasons) == (
+        Fit.REMARK, ("It is a 2D model: it draws slice by slice and sees no other slice.",),
+    )  # fmt: skip
+    assert fit_of(FLAT, image(Geometry.from_spacing((1, 64, 64), (1.0, 1.0, 1.0)))).fit is Fit.FITS
+    context = FLAT.model_copy(update={"slice_context": 1})
+    assert fit_of(context, image(CROP)).fit is Fit.FITS
+
+
+def test_the_model_of_an_images_dimensions_is_offered_first() -> None:
+    one_slice = image(Geometry.from_spacing((1, 64, 64), (1.0, 1.0, 1.0)))
+    other_channels = CROPS.model_copy(update={"channels": (Channel(name="a"), Channel(name="b"))})
+    assert best_fitting([FLAT, CROPS], image(CROP)) == 1
+    assert best_fitting([FLAT, CROPS], image(HEAD)) == 1, "with a remark, but of the right dimensions"
+    assert best_fitting([CROPS, FLAT], one_slice) == 1
+    assert best_fitting([other_channels, FLAT], image(CROP)) == 1
+    assert best_fitting([CROPS, CROPS], image(CROP)) == 0

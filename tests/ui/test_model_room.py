@@ -401,3 +401,21 @@ def test_the_inside_of_a_network_is_shown(qtbot: QtBot, window: MainWindow, desk
     # Between tiles, and where there is none.
     assert (dialog.maps.text_at(95, 1), dialog.maps.text_at(1, 200)) == ("", "")
     dialog.reject()
+
+
+def test_the_model_that_suits_the_case_is_offered_until_the_user_chooses(
+    qtbot: QtBot, window: MainWindow, session: Session
+) -> None:
+    assert session.project is not None
+    assert window.desktop is not None
+    predict = window.desktop.read.predict
+    folder(session.project.models_folder / "aaa", WEIGHTS, dimensions=2, patch_kji=(1, 8, 8), name="aaa")
+    predict.find_models()
+    settle(qtbot, window)
+    assert predict.model.itemText(0) == "aaa@1"
+    assert predict.model.currentText() == "toy@1"
+    predict.choose(session.project.models_folder / "aaa")
+    settle(qtbot, window)
+    session.open_case(session.cases[1].case.id).run()
+    settle(qtbot, window)
+    assert predict.model.currentText() == "aaa@1"

@@ -22,7 +22,7 @@ from segdesk.core.events import Change
 from segdesk.errors import SegdeskError
 from segdesk.session import Candidate, HeatMap, Session
 from segdesk.session.cached_predictor import cached_text
-from segdesk.session.model_fit import size_advice
+from segdesk.session.model_fit import best_fitting, size_advice
 from segdesk.ui.actions import Act
 from segdesk.ui.context import Ui
 from segdesk.ui.icons import Glyph
@@ -72,7 +72,9 @@ class PredictPanel(QWidget):
         self.model = QComboBox()
         self.model.setAccessibleName("Model")
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._is_users_choice = False
         self.model.currentIndexChanged.connect(self._show_choice)
+        self.model.activated.connect(self._take_model)
         self.about = wrapped("", Role.MUTED)
         self.roi = RoiRow(tools.roi, ui.theme)
         self.device = QComboBox()
@@ -148,7 +150,7 @@ class PredictPanel(QWidget):
 
     def choose(self, folder: Path) -> None:
         """Take a model; one that is not listed yet is taken when it is found."""
-        self._wanted = folder
+        self._wanted, self._is_users_choice = folder, True
         self.find_models()
 
     def queue_all(self) -> None:
@@ -271,7 +273,20 @@ class PredictPanel(QWidget):
         for choice in choices:
             self.model.addItem(choice.name, choice)
         self.model.setCurrentIndex(paths.index(wanted) if wanted in paths else 0 if paths else -1)
+        if wanted not in paths:
+            self._offer_what_fits()
         self._show_choice(self.model.currentIndex())
+
+    def _offer_what_fits(self) -> None:
+        """Choose the model that suits the open case, until the user has chosen one."""
+        case = self._session.case
+        if case is None or self._is_users_choice or not self.model.count():
+            return
+        specs = [self.model.itemData(row).spec for row in range(self.model.count())]
+        self.model.setCurrentIndex(best_fitting(specs, case.channels))
+
+    def _take_model(self, row: int) -> None:
+        self._is_users_choice = True
 
     def _show_choice(self, row: int) -> None:
         choice = self.model.itemData(row)
@@ -327,6 +342,7 @@ class PredictPanel(QWidget):
     def _on_session(self, change: Change, source: object) -> None:
         if change & (Change.VOLUME | Change.PROJECT):
             self.problem.hide()
+            self._offer_what_fits()
             self._show_choice(self.model.currentIndex())
         if change & (Change.MODEL | Change.PROJECT):
             self.find_models()
