@@ -210,7 +210,7 @@ class ModelBrowser(QDialog):
         for page in pages:
             spec = page.spec
             fit = fit_of(spec, channels, self._roi).fit
-            mark = {Fit.NOT: "does not fit", Fit.REMARK: "fits, with a remark", Fit.FITS: "fits"}.get(fit, "")
+            mark = {Fit.NOT: "does not fit", Fit.REMARK: "see remark", Fit.FITS: "fits"}.get(fit, "")
             item = QListWidgetItem(
                 " · ".join(part for part in (f"{spec.identity}\n{spec.dimensions}D", page.place, mark) if part)
             )
